@@ -171,11 +171,24 @@ class Frame:
         values: FloatArray = rows * self.scale + self.shift
         return values
 
+    def shared(self) -> Frame:
+        """Return this frame with one scale for all columns, as spherical components need."""
+        mean_variance = float((self.variance * (self.scale / self.scale.max()) ** 2).mean())
+        common = power_of_two(np.sqrt(mean_variance) * self.scale.max())
+        ratio = self.scale / common
+        scale = np.full_like(self.scale, common)
+        return Frame(self.shift, scale, self.scatter * np.outer(ratio, ratio), self.centre * ratio)
+
     @staticmethod
     def identity(n_columns: int) -> Frame:
         """Return the frame that changes nothing: unit scale, no shift, unit scatter."""
         zero = np.zeros(n_columns)
         return Frame(zero, np.ones(n_columns), np.eye(n_columns), zero)
+
+
+def power_of_two(value: float) -> float:
+    """Return the power of two nearest to a positive number (1 for 0)."""
+    return float(2.0 ** np.round(np.log2(value))) if value > 0 else 1.0
 
 
 def check_columns(expected: Sequence[str], found: Sequence[str], where: str) -> None:

@@ -40,7 +40,7 @@ def combine(function: Callable[..., Any], first: T, *rest: T) -> T:
     if isinstance(first, tuple):
         if any(not isinstance(o, tuple) or len(o) != len(first) for o in rest):
             raise ValueError(f"trees differ: {type(first).__name__} of {len(first)} and another")
-        columns = zip(first, *rest, strict=True)  # type: ignore[call-overload]
+        columns = zip(first, *rest, strict=True)
         result: T = _rebuild(first, [combine(function, *column) for column in columns])
         return result
     leaf: T = function(first, *rest)

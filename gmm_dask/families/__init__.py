@@ -1,1 +1,1 @@
-"""families."""
+"""Kinds of components; each handles all K of a mixture at once."""

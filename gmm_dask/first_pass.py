@@ -1,0 +1,96 @@
+"""The first pass over the data: refuse what cannot be fitted, and find the frame of the run."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from gmm_dask.blocks import Frame, Source
+from gmm_dask.engine.base import Engine
+from gmm_dask.errors import DataError, DataWarning
+from gmm_dask.folds.columns import NO_ROW, Columns, ColumnStats, frame_from, provisional_frame
+from gmm_dask.folds.rows import RowShare
+
+MAX_PASSES = 4
+HEAD = 4096
+
+
+def find_frame(
+    engine: Engine,
+    source: Source,
+    rows: RowShare | None = None,
+    *,
+    constant: str = "raise",
+) -> tuple[Frame, ColumnStats]:
+    """Return the frame of a run and the column statistics, in one pass as a rule.
+
+    Parameters
+    ----------
+    engine : Engine
+    source : Source
+    rows : RowShare, optional
+        Training rows.
+    constant : {"raise", "warn"}
+        What to do with columns that hold one value.
+
+    Raises
+    ------
+    DataError
+        NaN or infinite values, with counts and first rows; no rows; constant columns; values so
+        large that their squares overflow even in a frame of their own.
+    """
+    if source.n_rows == 0 or not source.columns:
+        raise DataError(
+            f"0 sample(s) or 0 feature(s): the data have shape ({source.n_rows}, "
+            f"{len(source.columns)}) while a minimum of 1 row and 1 column is required"
+        )
+    frame = provisional_frame(source.read(0, min(HEAD, source.n_rows)).values)
+    for _ in range(MAX_PASSES):
+        stats = engine.fold(Columns(frame, rows), source)
+        check_finite(stats, source)
+        frame, exact = frame_from(stats, frame)
+        if exact:
+            check_constant(stats, source, constant)
+            return frame, stats
+    raise DataError(
+        "the columns span too many orders of magnitude for sums of squares in float64: "
+        f"ranges {_ranges(stats, source)}; transform or clip the extreme values"
+    )
+
+
+def check_finite(stats: ColumnStats, source: Source) -> None:
+    """Raise DataError with counts and first rows if any value is NaN or infinite."""
+    parts = []
+    for name, bad, word in (("NaN", stats.n_nan, "no"), ("infinity", stats.n_inf, "infinite")):
+        hits = np.flatnonzero(bad)
+        listed = [f"{bad[d]} of {source.n_rows} rows have {word} {source.columns[d]}" for d in hits]
+        if listed:
+            row = int(stats.first_bad[hits].min())
+            more = f" and {len(listed) - 5} more columns" if len(listed) > 5 else ""
+            where = f" (first: row {row})" if row != NO_ROW else ""
+            parts.append(f"Input contains {name}: {'; '.join(listed[:5])}{more}{where}")
+    if parts:
+        raise DataError(". ".join(parts) + ". Filter these rows, or fill the values, first.")
+
+
+def check_constant(stats: ColumnStats, source: Source, action: str) -> None:
+    """Raise or warn if a column holds a single value."""
+    still = np.flatnonzero(stats.minimum == stats.maximum)
+    if not len(still) or float(stats.n_rows) <= 1:
+        return
+    listed = ", ".join(f"{source.columns[d]} (always {stats.minimum[d]:g})" for d in still[:5])
+    message = (
+        f"{len(still)} of {len(source.columns)} columns are constant: {listed}; a mixture has no "
+        "density there. Leave the column out, or give reg_covar as a number"
+    )
+    if action == "raise":
+        raise DataError(message)
+    warnings.warn(message, DataWarning, stacklevel=2)
+
+
+def _ranges(stats: ColumnStats, source: Source) -> str:
+    size = np.log10(np.maximum(np.abs(stats.minimum), np.abs(stats.maximum)).clip(1e-308))
+    order = np.argsort(-size)[:3]
+    return ", ".join(f"{source.columns[d]} up to 1e{math.ceil(size[d])}" for d in order)

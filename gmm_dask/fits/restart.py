@@ -1,0 +1,114 @@
+"""One restart at one K and covariance type: a start, then EM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from gmm_dask.blocks import FloatArray
+from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.em import EM
+from gmm_dask.fits.starts import Start
+from gmm_dask.folds.rows import RowShare
+from gmm_dask.mixture import Mixture
+from gmm_dask.stats import Fold
+
+
+class Given(NamedTuple):
+    """Parameters that the caller wants EM to begin with; None leaves the start's own."""
+
+    weights: FloatArray | None = None
+    """(G, K)."""
+    means: FloatArray | None = None
+    """(K, D) in the frame."""
+    covariances: FloatArray | None = None
+    """In the frame, in the shape of the covariance type."""
+
+    def into(self, mixture: Mixture) -> Mixture:
+        """Return the mixture with what is given put in place."""
+        params = mixture.params
+        if self.means is not None:
+            params = params._replace(means=self.means)
+        if self.covariances is not None:
+            params = params._replace(covariances=self.covariances)
+        weights = mixture.weights if self.weights is None else self.weights
+        return replace(mixture, params=params, weights=weights)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A start followed by EM.
+
+    Parameters
+    ----------
+    index : int
+        Number of this restart among those of the same K and covariance type.
+    init : str
+        Name of the start, for reports.
+    tol, max_iter : see `EM`
+    rows : RowShare, optional
+        Training rows.
+    start : Start, optional
+        None once EM runs.
+    em : EM, optional
+    given : Given
+    """
+
+    index: int
+    init: str
+    tol: float
+    max_iter: int
+    rows: RowShare | None = None
+    start: Start | None = None
+    em: EM | None = None
+    given: Given = field(default_factory=Given)
+
+    @property
+    def template(self) -> Mixture:
+        """The mixture at hand: that of EM, or that of the start."""
+        if self.em is not None:
+            return self.em.mixture
+        assert self.start is not None
+        return self.start.template
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.template.n_components
+
+    @property
+    def covariance_type(self) -> str:
+        """Name of the covariance type."""
+        return self.template.family.covariance_type
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Outcome of EM; None while running."""
+        return None if self.em is None else self.em.outcome
+
+    @property
+    def lower_bound(self) -> float:
+        """Log-likelihood per row of the last E-step, -inf before the first."""
+        return self.em.lower_bounds[-1] if self.em and self.em.lower_bounds else float("-inf")
+
+    def ask(self) -> Fold[Any, Any, Any]:
+        """Return what the start, or EM, wants to know."""
+        if self.em is not None:
+            return self.em.ask()
+        assert self.start is not None
+        return self.start.ask()
+
+    def tell(self, answer: Any) -> Restart:
+        """Return the restart after the answer."""
+        if self.em is not None:
+            return replace(self, em=self.em.tell(answer))
+        assert self.start is not None
+        following = self.start.tell(answer)
+        if isinstance(following, Mixture):
+            return self.begin(following)
+        return replace(self, start=following)
+
+    def begin(self, mixture: Mixture) -> Restart:
+        """Return the restart with EM beginning at a mixture, given parameters put in place."""
+        em = EM(self.given.into(mixture), self.tol, self.max_iter, self.rows)
+        return replace(self, start=None, em=em)

@@ -1,0 +1,123 @@
+"""k-means|| rounds: candidates drawn with probability proportional to squared distance.
+
+References
+----------
+Bahmani, Moseley, Vattani, Kumar and Vassilvitskii 2012, Proc. VLDB 5:622, Algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from gmm_dask import draws
+from gmm_dask.blocks import Block, FloatArray, Frame
+from gmm_dask.folds.assign import pairwise
+from gmm_dask.folds.rows import RowShare
+from gmm_dask.folds.sample import smallest
+from gmm_dask.stats import Fold
+
+TILE = 4096
+
+
+class Drawn(NamedTuple):
+    """Cost of the present candidates and rows that may join them."""
+
+    cost: FloatArray
+    """() sum of squared distances to the nearest candidate, phi of the paper."""
+    nearest: FloatArray
+    """(m,) rows nearest to each candidate."""
+    key: FloatArray
+    """(j,) random number over squared distance: a row is drawn when it is below size / cost."""
+    rows: FloatArray
+    """(j, D) in the frame."""
+
+
+@dataclass(frozen=True)
+class Candidates(Fold[None, Drawn, Drawn]):
+    """One round: the cost of the candidates and the rows drawn next, in a single pass.
+
+    The paper draws a row with probability ``size * d^2 / cost`` and needs the cost first. Here
+    each row carries ``u / d^2`` with its uniform number u, the smallest are kept, and those below
+    ``size / cost`` are the draw once the cost is known.
+
+    Parameters
+    ----------
+    frame : Frame
+    centres : (m, D)
+        Present candidates, in the frame.
+    metric : (D, D)
+        Rows and candidates are compared as ``|(y - c) @ metric|``.
+    size : int
+        Expected number of rows drawn, the oversampling factor l of the paper.
+    seed, restart, round : int
+        Key of the draws.
+    rows : RowShare, optional
+    """
+
+    frame: Frame
+    centres: FloatArray
+    metric: FloatArray
+    size: int
+    seed: int
+    restart: int
+    round: int
+    rows: RowShare | None = None
+
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
+    def measure(self, prepared: None, block: Block) -> Drawn:  # noqa: ARG002
+        """Return cost, counts and the most likely draws of one block."""
+        m, D = self.centres.shape
+        drawn = Drawn(np.zeros(()), np.zeros(m), np.empty(0), np.empty((0, D)))
+        for lo in range(0, len(block), TILE):
+            tile = Block(block.values[lo : lo + TILE], block.start + lo)
+            drawn = self.merge(drawn, self._tile(tile))
+        return drawn
+
+    def _tile(self, tile: Block) -> Drawn:
+        rows = self.frame.forward(tile.values)
+        hi = tile.start + len(tile)
+        uniform = draws.uniform(self.seed, f"k-means|| {self.round}", self.restart, tile.start, hi)
+        if self.rows is not None:
+            mask = self.rows.mask(tile)
+            rows, uniform = rows[mask], uniform[mask]
+        distance = pairwise(rows, self.centres, self.metric)
+        nearest = distance.min(axis=1, initial=np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            key = np.where(nearest > 0, uniform / nearest, np.inf)
+        kept = smallest(key, self.kept)
+        count = np.bincount(distance.argmin(axis=1), minlength=len(self.centres))
+        return Drawn(np.asarray(nearest.sum()), count.astype(np.float64), key[kept], rows[kept])
+
+    @property
+    def kept(self) -> int:
+        """Rows kept for a draw of expected `size`: more are wanted with probability below 1e-9."""
+        return self.size + 6 * math.isqrt(self.size) + 20
+
+    def merge(self, a: Drawn, b: Drawn) -> Drawn:
+        """Add costs and counts; keep the smallest keys."""
+        key = np.concatenate([a.key, b.key])
+        kept = smallest(key, self.kept)
+        rows = np.concatenate([a.rows, b.rows])[kept]
+        return Drawn(a.cost + b.cost, a.nearest + b.nearest, key[kept], rows)
+
+    def finish(self, stats: Drawn) -> Drawn:
+        """Return only the rows that are drawn."""
+        if stats.cost <= 0:
+            return stats._replace(key=stats.key[:0], rows=stats.rows[:0])
+        drawn = stats.key < self.size / float(stats.cost)
+        return stats._replace(key=stats.key[drawn], rows=stats.rows[drawn])
+
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of one tile's distances."""
+        return 8 * min(rows, TILE) * (2 * len(self.centres) + 4 * self.centres.shape[1])
+
+    @property
+    def stats_bytes(self) -> int:
+        """Bytes of counts and kept rows."""
+        return 8 * (1 + len(self.centres) + self.kept * (1 + self.centres.shape[1]))

@@ -1,0 +1,183 @@
+"""The first pass: are all values finite, what are their ranges, means and covariance.
+
+`find_frame` turns the answer into the `Frame` of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gmm_dask.blocks import Block, FloatArray, Frame, IntArray, power_of_two
+from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.stats import Fold
+
+TILE = 4096
+
+
+class ColumnStats(NamedTuple):
+    """Sums, extremes and bad values of each column."""
+
+    n_rows: FloatArray
+    """() complete rows."""
+    first: FloatArray
+    """(D,) sum of frame rows."""
+    second: FloatArray
+    """(D, D) sum of outer products of frame rows."""
+    minimum: FloatArray
+    """(D,) source units; inf where no value is finite."""
+    maximum: FloatArray
+    """(D,)."""
+    n_nan: IntArray
+    """(D,)."""
+    n_inf: IntArray
+    """(D,)."""
+    first_bad: IntArray
+    """(D,) absolute row of the first NaN or inf; the largest int64 where there is none."""
+
+
+NO_ROW = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Columns(Fold[Frame, ColumnStats, ColumnStats]):
+    """Ranges, bad values and second moments of all columns.
+
+    Parameters
+    ----------
+    frame : Frame
+        Provisional: near the data, so that squares neither overflow nor cancel.
+    rows : RowShare, optional
+    """
+
+    frame: Frame
+    rows: RowShare | None = None
+
+    def prepare(self) -> Frame:
+        """Return the frame."""
+        return self.frame
+
+    def measure(self, prepared: Frame, block: Block) -> ColumnStats:
+        """Return the sums of one block, tile by tile."""
+        values = select(self.rows, block)
+        rows = block.row if self.rows is None else block.row[self.rows.mask(block)]
+        stats = empty(len(prepared.shift))
+        for lo in range(0, len(values), TILE):
+            tile = _measure(prepared, values[lo : lo + TILE], rows[lo : lo + TILE])
+            stats = self.merge(stats, tile)
+        return stats
+
+    def merge(self, a: ColumnStats, b: ColumnStats) -> ColumnStats:
+        """Add sums and counts, keep extremes."""
+        return ColumnStats(
+            a.n_rows + b.n_rows,
+            a.first + b.first,
+            a.second + b.second,
+            np.minimum(a.minimum, b.minimum),
+            np.maximum(a.maximum, b.maximum),
+            a.n_nan + b.n_nan,
+            a.n_inf + b.n_inf,
+            np.minimum(a.first_bad, b.first_bad),
+        )
+
+    def finish(self, stats: ColumnStats) -> ColumnStats:
+        """Return the statistics."""
+        return stats
+
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of one tile in float64 with its masks."""
+        return 30 * min(rows, TILE) * len(self.frame.shift)
+
+    @property
+    def stats_bytes(self) -> int:
+        """Bytes of the second moments and seven vectors."""
+        D = len(self.frame.shift)
+        return 8 * (D * D + 7 * D)
+
+
+def empty(n_columns: int) -> ColumnStats:
+    """Return the statistics of no rows."""
+    D = n_columns
+    none = np.zeros(D, dtype=np.int64)
+    inf = np.full(D, np.inf)
+    return ColumnStats(
+        np.zeros(()), np.zeros(D), np.zeros((D, D)), inf, -inf, none, none, none + NO_ROW
+    )
+
+
+def _measure(frame: Frame, values: npt.NDArray[Any], rows: IntArray) -> ColumnStats:
+    finite = np.isfinite(values)
+    complete = finite.all(axis=1)
+    everywhere = bool(complete.all())
+    good = values if everywhere else values[complete]
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = frame.forward(good)
+        second = y.T @ y
+    return ColumnStats(
+        np.asarray(float(len(good))),
+        y.sum(axis=0),
+        second,
+        np.min(values, axis=0, where=finite, initial=np.inf).astype(np.float64),
+        np.max(values, axis=0, where=finite, initial=-np.inf).astype(np.float64),
+        np.isnan(values).sum(axis=0),
+        np.isinf(values).sum(axis=0),
+        _first_bad(finite, everywhere, rows),
+    )
+
+
+def _first_bad(finite: npt.NDArray[Any], everywhere: bool, rows: IntArray) -> IntArray:
+    found = np.full(finite.shape[1], NO_ROW, dtype=np.int64)
+    if not everywhere:
+        bad = ~finite
+        has = bad.any(axis=0)
+        found[has] = rows[bad.argmax(axis=0)[has]]
+    return found
+
+
+def provisional_frame(values: npt.NDArray[Any]) -> Frame:
+    """Return a frame from some rows (n, D): their median and range, or the identity for none."""
+    D = values.shape[1]
+    shift, scale = np.zeros(D), np.ones(D)
+    for d in range(D):
+        column = values[:, d].astype(np.float64)
+        column = column[np.isfinite(column)]
+        if len(column):
+            shift[d] = np.median(column)
+            scale[d] = power_of_two(float(np.abs(column - shift[d]).max()) or abs(shift[d]))
+    return Frame(shift, scale, np.eye(D), np.zeros(D))
+
+
+def frame_from(stats: ColumnStats, seen_in: Frame) -> tuple[Frame, bool]:
+    """Return the frame of a run, and whether it is exact enough.
+
+    It is not when the provisional frame was so far away that squares cancelled or overflowed;
+    then another pass in the returned frame will do.
+    """
+    n = float(stats.n_rows)
+    mean = stats.first / n
+    scatter = stats.second / n - np.outer(mean, mean)
+    variance = np.diagonal(scatter)
+    usable = np.isfinite(scatter).all() and bool((mean**2 <= 1e5 * np.abs(variance)).all())
+    moving = stats.maximum > stats.minimum
+    if not usable:
+        middle = 0.5 * stats.minimum + 0.5 * stats.maximum
+        spread = 0.5 * stats.maximum - 0.5 * stats.minimum
+        shift = np.where(np.isfinite(mean), seen_in.backward(np.nan_to_num(mean)), middle)
+        scale = np.array([power_of_two(s) for s in np.where(moving, spread, 1.0)])
+        return Frame(shift, scale, np.eye(len(mean)), np.zeros(len(mean))), False
+    return _rebase(seen_in, mean, scatter, moving), True
+
+
+def _rebase(
+    seen_in: Frame, mean: FloatArray, scatter: FloatArray, moving: npt.NDArray[Any]
+) -> Frame:
+    shift = seen_in.backward(mean)
+    spread = np.where(moving, np.sqrt(np.maximum(np.diagonal(scatter), 0.0)), 1.0)
+    step = np.array([power_of_two(s) for s in spread])
+    scatter = np.where(np.outer(moving, moving), scatter, 0.0) / np.outer(step, step)
+    scale = seen_in.scale * step
+    centre = (seen_in.backward(mean) - shift) / scale
+    return Frame(shift, scale, 0.5 * (scatter + scatter.T), centre)

@@ -1,0 +1,54 @@
+"""The E-step: log-likelihood, counts and moments of all rows under one mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gmm_dask.blocks import Block
+from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.kernels import table
+from gmm_dask.kernels.types import EStepSums
+from gmm_dask.mixture import Mixture, Prepared
+from gmm_dask.stats import Fold
+
+
+@dataclass(frozen=True)
+class EStep(Fold[Prepared, EStepSums, EStepSums]):
+    """What one EM iteration asks of the data.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    rows : RowShare, optional
+        Rows to look at; all by default.
+    """
+
+    mixture: Mixture
+    rows: RowShare | None = None
+
+    def prepare(self) -> Prepared:
+        """Factorise the covariances."""
+        return self.mixture.prepare()
+
+    def measure(self, prepared: Prepared, block: Block) -> EStepSums:
+        """Return the sums of one block."""
+        return table.e_step(prepared.family, prepared.log_weights[0], select(self.rows, block))
+
+    def finish(self, stats: EStepSums) -> EStepSums:
+        """Return the sums: `m_step` turns them into parameters."""
+        return stats
+
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of one tile's log densities and moments (see `kernels.reference`)."""
+        K, D = self.mixture.n_components, self.mixture.n_columns
+        return 8 * min(rows, 4096) * (3 * K + 4 * D) + 2 * self.stats_bytes
+
+    @property
+    def stats_bytes(self) -> int:
+        """Bytes of counts and moments."""
+        moments = self.mixture.family.zero_moments(
+            self.mixture.n_components, self.mixture.n_columns
+        )
+        return (
+            int(moments.first.nbytes + moments.second.nbytes + 8 * self.mixture.weights.size) + 24
+        )

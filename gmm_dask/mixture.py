@@ -1,0 +1,124 @@
+"""`Mixture`: a frozen value of family, parameters, weights and frame, and its M-step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from gmm_dask import tree
+from gmm_dask.blocks import FloatArray, Frame
+from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.kernels.types import EStepSums, GaussianPrepared
+from gmm_dask.weights import Free, WeightLaw
+
+
+class Prepared(NamedTuple):
+    """Constants of a mixture for one pass."""
+
+    family: GaussianPrepared
+    log_weights: FloatArray
+    """(G, K)."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture: a value that never changes.
+
+    Parameters
+    ----------
+    family : Gaussian
+    params : GaussianParams
+        In the frame.
+    weights : (G, K) float64
+        Rows sum to one; G groups of rows, 1 as a rule.
+    frame : Frame
+    law : WeightLaw
+    """
+
+    family: Gaussian
+    params: GaussianParams
+    weights: FloatArray
+    frame: Frame
+    law: WeightLaw = field(default_factory=Free)
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.params.means)
+
+    @property
+    def n_columns(self) -> int:
+        """D."""
+        return int(self.params.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: weights, means and covariances."""
+        of_family = self.family.n_free(self.n_components, self.n_columns)
+        return of_family + len(self.weights) * self.law.n_free(self.n_components)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of every parameter's bits."""
+        return tree.fingerprint(self)
+
+    def prepare(self) -> Prepared:
+        """Return factorisations and log weights, once per pass and process."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        return Prepared(self.family.prepare(self.params, self.frame), log_weights)
+
+    @property
+    def means(self) -> FloatArray:
+        """Means (K, D) in source units."""
+        return self.frame.backward(self.params.means)
+
+    @property
+    def covariances(self) -> FloatArray:
+        """Covariances in source units, in scikit-learn's shape for the covariance type."""
+        return rescale(self.params.covariances, self.frame.scale, self.family.covariance_type)
+
+    @property
+    def dense_covariances(self) -> FloatArray:
+        """Covariance matrices (K, D, D) in source units, whatever the covariance type."""
+        return rescale(self.family.dense(self.params), self.frame.scale, "full")
+
+
+def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) -> FloatArray:
+    """Return covariances from the frame in source units.
+
+    Spherical variances need one scale for all columns; see `Frame.shared`.
+    """
+    if covariance_type in ("full", "tied"):
+        return covariances * np.outer(scale, scale)
+    if covariance_type == "diag":
+        return covariances * scale**2
+    common: FloatArray = covariances * scale[0] ** 2
+    return common
+
+
+def m_step(mixture: Mixture, sums: EStepSums) -> Mixture:
+    """Return the mixture that maximises the expected log-likelihood of `sums`.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        The one that asked: moments are about its means.
+    sums : EStepSums
+    """
+    params = mixture.family.maximize(mixture.params, sums.count.sum(axis=0), sums.moments)
+    return replace(mixture, params=params, weights=mixture.law.weights(sums.count))
+
+
+def in_order(mixture: Mixture) -> Mixture:
+    """Return the components by descending weight, ties by mean (first column first)."""
+    weights = mixture.weights.mean(axis=0)
+    keys = [*reversed(mixture.params.means.T), -weights]
+    order = np.lexsort(keys)
+    return replace(
+        mixture,
+        params=mixture.family.reorder(mixture.params, order),
+        weights=mixture.weights[:, order],
+    )
