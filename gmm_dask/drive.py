@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gmm_dask.blocks import Source
 from gmm_dask.engine.base import Engine
@@ -38,6 +38,15 @@ class PassDone(NamedTuple):
 Watch = Callable[[PassDone], None]
 
 
+class Driven(NamedTuple):
+    """Where `drive` came to."""
+
+    fits: Fits
+    number: int
+    """Passes done."""
+    interrupted: bool = False
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during `drive`; carries the fits as of the last whole pass.
 
@@ -66,7 +75,7 @@ def drive(
     search: Search = keep_all,
     watch: Sequence[Watch] = (),
     number: int = 0,
-) -> Fits:
+) -> Driven:
     """Run all fits to their outcomes, in shared passes.
 
     Parameters
@@ -96,10 +105,11 @@ def drive(
                 watcher(PassDone(number, state, time.perf_counter() - began))
     except KeyboardInterrupt as error:
         raise Interrupted(state, number) from error
-    return state
+    return Driven(state, number)
 
 
 def _one_pass(fits: Fits, engine: Engine, source: Source) -> Fits:
     live = [fit for fit in fits if fit.outcome is None]
-    answers = iter(engine.fold(batch([fit.ask() for fit in live]), source))
+    answered: tuple[Any, ...] = engine.fold(batch([fit.ask() for fit in live]), source)
+    answers = iter(answered)
     return tuple(fit if fit.outcome else fit.tell(next(answers)) for fit in fits)

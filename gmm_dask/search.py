@@ -160,7 +160,7 @@ def _restart(
     init = AUTO[index % len(AUTO)] if grid.init_params == "auto" else grid.init_params
     wanted = in_frame(given, base)
     restart = Restart(index, init, grid.tol, grid.max_iter, grid.rows, given=wanted)
-    if None not in wanted:
+    if all(part is not None for part in wanted):
         return restart.begin(base)
     start = _start(init, grid, ground, base, index)
     if isinstance(start, Mixture):

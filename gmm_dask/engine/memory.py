@@ -78,7 +78,8 @@ def project(
     row_bytes = len(source.columns) * source.dtype.itemsize
     blocks_held = -(-plan.n_blocks // workers) if cache == "memory" else 0
     # in flight per thread: the rows in hand, those read ahead, and a store's decoding buffer
-    in_flight = plan.slab_rows if cache == "memory" else 3 * read_rows(plan, source)
+    step = read_rows(plan, getattr(source, "chunk_rows", 1))
+    in_flight = plan.slab_rows if cache == "memory" else 3 * step
     # a thread holds a slab's sum and the block's; a merge fan_in sums; the question and its
     # prepared constants take about as much as one sum each
     sums = 2 * threads + plan.fan_in + 2

@@ -7,7 +7,7 @@ sums, and so the model, do not depend on where and in which order the blocks are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gmm_dask.blocks import Source
 from gmm_dask.draws import CELL
@@ -53,6 +53,10 @@ class Plan:
     def blocks(self) -> tuple[Span, ...]:
         """Rows ``lo <= row < hi`` of every block."""
         return tuple(self.block(index) for index in range(self.n_blocks))
+
+    def describe(self) -> dict[str, int]:
+        """Return what identifies the plan, for checkpoints and manifests."""
+        return {**asdict(self), "n_blocks": self.n_blocks}
 
     def block(self, index: int) -> Span:
         """Return the rows ``lo <= row < hi`` of one block."""
@@ -137,13 +141,12 @@ def _checked_block(block_rows: int) -> int:
     return block_rows
 
 
-def read_rows(plan: Plan, source: Source) -> int:
+def read_rows(plan: Plan, chunk_rows: int) -> int:
     """Return the rows read in one go: a slab, or several where the store's chunks are larger.
 
     A source may state ``chunk_rows``, the rows it must decode together; reading less than that
     would decode every chunk several times. Slabs are cut from what was read, so this changes no
     bit of a result.
     """
-    chunk_rows = int(getattr(source, "chunk_rows", 1))
     slabs = max(-(-chunk_rows // plan.slab_rows), 1)
     return min(slabs * plan.slab_rows, plan.block_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from gmm_dask.errors import DataError, ResourceError
 
 READ_PAUSES = (0.1, 0.4, 1.6)  # seconds before the second, third and last attempt of a read
 SAMPLE_STEP = 61  # every 61st row enters the checksum that sees order; prime, so no pattern fits
+LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -40,21 +41,35 @@ class HeldRows:
         return Block(np.ascontiguousarray(part), lo)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the rows of a source look like and how they are cut.
+
+    Parameters
+    ----------
+    plan : Plan
+    columns : int
+        Columns that every block must have.
+    dtype : str
+        Type that every block must have.
+    """
+
+    plan: Plan
+    columns: int
+    dtype: str
+
+
 def slabs(
-    source: Source | HeldRows, plan: Plan, lo: int, hi: int, columns: int, dtype: np.dtype[Any]
-) -> Iterator[Block]:
+    source: Source | HeldRows, layout: Layout, lo: int, hi: int
+) -> Generator[Block, None, None]:
     """Yield rows lo to hi in slabs of the plan, reading one step ahead where reading takes time.
 
     Parameters
     ----------
     source : Source or HeldRows
-    plan : Plan
+    layout : Layout
     lo, hi : int
         Rows of one block.
-    columns : int
-        Columns that every slab must have.
-    dtype : numpy.dtype
-        Type that every slab must have.
 
     Raises
     ------
@@ -63,17 +78,32 @@ def slabs(
     ResourceError
         If a read failed repeatedly.
     """
-    for block in _reads(source, plan, lo, hi):
-        _check_block(block, columns, dtype)
-        for first in range(0, len(block), plan.slab_rows):
-            part = block.values[first : first + plan.slab_rows]
-            yield Block(part, block.start + first)
+    for block in _reads(source, layout.plan, lo, hi):
+        yield from cut(block, layout)
 
 
-def _reads(source: Source | HeldRows, plan: Plan, lo: int, hi: int) -> Iterator[Block]:
+def cut(block: Block, layout: Layout) -> Generator[Block, None, None]:
+    """Yield a block in slabs of the plan, as views.
+
+    Raises
+    ------
+    DataError
+        Unless the values have the width and type that the source states.
+    """
+    values, rows = block.values, layout.plan.slab_rows
+    if values.ndim != 2 or values.shape[1] != layout.columns or values.dtype != layout.dtype:
+        raise DataError(
+            f"the source returned values of shape {values.shape} and dtype {values.dtype}; "
+            f"it states {layout.columns} columns of {np.dtype(layout.dtype)}"
+        )
+    for first in range(0, len(block), rows):
+        yield Block(values[first : first + rows], block.start + first)
+
+
+def _reads(source: Source | HeldRows, plan: Plan, lo: int, hi: int) -> Generator[Block, None, None]:
     """Yield what is read in one go: the next read runs while the last one is measured."""
     held = isinstance(source, HeldRows | ArraySource)
-    step = plan.slab_rows if held else read_rows(plan, source)  # type: ignore[arg-type]
+    step = plan.slab_rows if held else read_rows(plan, getattr(source, "chunk_rows", 1))
     spans = [(first, min(first + step, hi)) for first in range(lo, hi, step)]
     if held or len(spans) == 1:
         yield from (read(source, *span) for span in spans)
@@ -87,32 +117,40 @@ def _reads(source: Source | HeldRows, plan: Plan, lo: int, hi: int) -> Iterator[
         yield ahead.result()
 
 
-def read(source: Source | HeldRows, lo: int, hi: int) -> Block:
+def read(
+    source: Source | HeldRows, lo: int, hi: int, pauses: tuple[float, ...] = READ_PAUSES
+) -> Block:
     """Read rows lo to hi, repeating after a passing fault of the storage.
+
+    Parameters
+    ----------
+    source : Source or HeldRows
+    lo, hi : int
+    pauses : tuple of float
+        Seconds to wait before each further attempt.
 
     Raises
     ------
     DataError
-        If the file does not exist or may not be read.
+        If the file does not exist or may not be read, or other rows came.
     ResourceError
         If the fault did not pass.
     """
-    for pause in (*READ_PAUSES, None):
-        try:
-            return _shaped(source.read(lo, hi), lo, hi)
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as fault:
-            raise DataError(f"the source cannot be read: {fault}") from fault
-        except OSError as fault:
-            if pause is None:
-                raise ResourceError(
-                    f"reading failed {len(READ_PAUSES) + 1} times, last with "
-                    f"{type(fault).__name__}: {fault}; run again when the storage answers"
-                ) from fault
-            time.sleep(pause)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    try:
+        return _expected(source.read(lo, hi), lo, hi)
+    except LASTING as fault:
+        raise DataError(f"the source cannot be read: {fault}") from fault
+    except OSError as fault:
+        if not pauses:
+            raise ResourceError(
+                f"reading failed repeatedly, last with {type(fault).__name__}: {fault}; "
+                "run again when the storage answers"
+            ) from fault
+    time.sleep(pauses[0])
+    return read(source, lo, hi, pauses[1:])
 
 
-def _shaped(block: Block, lo: int, hi: int) -> Block:
+def _expected(block: Block, lo: int, hi: int) -> Block:
     """Return the block if it holds the rows that were asked for."""
     if len(block) != hi - lo or block.start != lo:
         raise DataError(
@@ -120,16 +158,6 @@ def _shaped(block: Block, lo: int, hi: int) -> Block:
             f"{hi - lo} from row {lo}. It may be truncated, or changed since it was opened"
         )
     return block
-
-
-def _check_block(block: Block, columns: int, dtype: np.dtype[Any]) -> None:
-    """Raise DataError unless the values have the width and type that the source states."""
-    values = block.values
-    if values.ndim != 2 or values.shape[1] != columns or values.dtype != dtype:
-        raise DataError(
-            f"the source returned values of shape {values.shape} and dtype {values.dtype}; "
-            f"it states {columns} columns of {dtype}"
-        )
 
 
 def checksum(block: Block) -> int:
@@ -141,6 +169,6 @@ def checksum(block: Block) -> int:
     raw = np.ascontiguousarray(block.values).reshape(-1).view(np.uint8)
     whole = len(raw) // 8 * 8
     words = int(np.add.reduce(raw[:whole].view(np.uint64), dtype=np.uint64))
-    sample = np.ascontiguousarray(block.values[::SAMPLE_STEP])
-    order = zlib.crc32(raw[whole:], zlib.crc32(sample, block.start & 0xFFFFFFFF))
+    sample = block.values[::SAMPLE_STEP].tobytes()
+    order = zlib.crc32(raw[whole:].tobytes(), zlib.crc32(sample, block.start & 0xFFFFFFFF))
     return (words ^ (order * 0x9E3779B97F4A7C15)) & 0xFFFFFFFFFFFFFFFF

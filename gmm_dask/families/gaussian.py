@@ -106,8 +106,8 @@ class Gaussian:
         """Shift the second moments from the asking means to the new means."""
         if self.covariance_type == "full":
             outer: FloatArray = step[:, :, None] * step[:, None, :]
-            shifted: FloatArray = second - count[:, None, None] * outer
-            return shifted
+            about: FloatArray = second - count[:, None, None] * outer
+            return about
         if self.covariance_type == "tied":
             between: FloatArray = (step * count[:, None]).T @ step
             within: FloatArray = second - between

@@ -42,11 +42,12 @@ def whiten(prepared: GaussianPrepared, rows: FloatArray, k: int) -> FloatArray:
     y = rows - prepared.means[k]
     factor = prepared.factor
     if prepared.covariance_type == "full":
-        return y @ factor[k]
-    if prepared.covariance_type == "tied":
-        return y @ factor
-    scaled: FloatArray = y * factor[k]
-    return scaled
+        z: FloatArray = y @ factor[k]
+    elif prepared.covariance_type == "tied":
+        z = y @ factor
+    else:
+        z = y * factor[k]
+    return z
 
 
 def log_prob(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray:

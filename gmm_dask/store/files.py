@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from gmm_dask.errors import FormatError, StoreError
@@ -45,7 +46,7 @@ class Files:
     def names(self, folder: Path) -> list[str]:
         """Return the sorted names in a folder, none if it does not exist."""
         try:
-            return sorted(os.listdir(folder))
+            return sorted(entry.name for entry in folder.iterdir())
         except FileNotFoundError:
             return []
 
@@ -154,10 +155,9 @@ def write_durable(files: Files, path: Path, data: bytes) -> None:
 
 def replace_durable(files: Files, path: Path, data: bytes) -> None:
     """Put `data` under `path` in one step that survives a crash and a power cut."""
-    draft = aside(path)
-    write_durable(files, draft, data)
-    files.replace(draft, path)
-    files.sync_folder(path.parent)
+    with _draft(files, path, data) as draft:
+        files.replace(draft, path)
+        files.sync_folder(path.parent)
 
 
 def create_durable(files: Files, path: Path, data: bytes) -> None:
@@ -168,11 +168,18 @@ def create_durable(files: Files, path: Path, data: bytes) -> None:
     FileExistsError
         If the name is taken: exactly one of several writers succeeds.
     """
-    draft = aside(path)
-    write_durable(files, draft, data)
-    try:
+    with _draft(files, path, data) as draft:
         files.publish(draft, path)
         files.sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _draft(files: Files, path: Path, data: bytes) -> Iterator[Path]:
+    """Give a file beside `path` that holds `data`, and delete whatever is left of it."""
+    draft = aside(path)
+    try:
+        write_durable(files, draft, data)
+        yield draft
     finally:
         with contextlib.suppress(OSError):
             files.delete(draft)

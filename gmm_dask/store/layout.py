@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-DTYPES = tuple("float16 float32 float64 int8 int16 int32 int64".split()) + tuple(
-    "uint8 uint16 uint32 uint64 bool".split()
+DTYPES = (
+    *("float16", "float32", "float64", "bool"),
+    *("int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64"),
 )
 PLAIN_INT = 2**63
 NEWER = "it was written by a newer version of gmm-dask: upgrade gmm-dask to read it"
@@ -66,6 +68,6 @@ def stored_fields(cls: type) -> dict[str, bool]:
     missing = dataclasses.MISSING
     return {
         field.name: field.default is not missing or field.default_factory is not missing
-        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        for field in dataclasses.fields(cls)
         if field.init
     }

@@ -1,0 +1,252 @@
+"""`GaussianMixture`: scikit-learn's words and attributes, on data of any size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from gmm_dask.drive import PassDone
+from gmm_dask.errors import DegenerateWarning
+from gmm_dask.estimator.fitted import FittedMixture
+from gmm_dask.estimator.models import load_attributes, save_attributes
+from gmm_dask.estimator.settings import check_settings, given_parameters, seed_of
+from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.restart import Restart
+from gmm_dask.inputs import open_engine, open_source
+from gmm_dask.many import GridResult, run_grid
+from gmm_dask.search import Grid
+from gmm_dask.selection import Candidate
+from gmm_dask.state import CheckpointSettings
+
+
+class GaussianMixture(FittedMixture):
+    """Gaussian mixture for data in memory, out of core, or on a Dask cluster.
+
+    The words, shapes and attributes are those of ``sklearn.mixture.GaussianMixture``. Departures:
+
+    - ``reg_covar=None`` (the default) bounds every variance from below by 1e-6 of its column's
+      own variance, so the answer does not depend on units; a number is added to every variance,
+      as in scikit-learn.
+    - ``tol`` must be met by the last gain *and* by the estimated remaining gain per row, so EM
+      does not stop on a slow slope. Where a pass in scikit-learn would end the fit, this one may
+      go on.
+    - ``init_params`` adds ``"k-means||"`` (exact on data of any size; the others use a random
+      sample of 16384 rows, which is all rows for small data) and ``"auto"``. Distances are
+      between standardised columns. ``"random_from_data"`` begins with equal weights and the total
+      covariance; ``"k-means++"`` with the rows nearest to each of the chosen ones.
+    - Components come out by descending weight, ties by mean.
+    - ``sample`` returns rows in random order unless ``ordered=True``, and the same rows for the
+      same ``random_state`` whatever the number asked for.
+    - Constant columns are an error unless ``reg_covar`` is a positive number.
+    - On Dask input ``predict``, ``predict_proba`` and ``score_samples`` are lazy.
+
+    Parameters
+    ----------
+    n_components : int, default 1
+    covariance_type : {"full", "tied", "diag", "spherical"}, default "full"
+    tol : float, default 1e-3
+        Log-likelihood per row.
+    reg_covar : float or None, default None
+        Source units squared.
+    max_iter : int, default 100
+    n_init : int, default 1
+        Restarts; all advance in the same passes, the best is kept.
+    init_params : {"kmeans", "k-means||", "k-means++", "random", "random_from_data", "auto"}
+    weights_init : (K,), optional
+    means_init : (K, D), optional
+    precisions_init : optional
+        Shape by covariance type: (K, D, D), (D, D), (K, D) or (K,).
+    random_state : int, RandomState or None
+        None draws a seed, kept as ``seed_``.
+    warm_start : bool, default False
+        Go on from the last fit's parameters.
+    verbose : int, default 0
+        1 prints a line every `verbose_interval` passes.
+    verbose_interval : int, default 10
+
+    Attributes
+    ----------
+    weights_ : (K,)
+    means_ : (K, D)
+    covariances_, precisions_, precisions_cholesky_ : shapes by covariance type
+    converged_ : bool
+    n_iter_ : int
+        Passes of the best restart.
+    lower_bound_ : float
+        Log-likelihood per row of the last E-step of the best restart.
+    lower_bounds_ : list of float
+        The same after each pass.
+    n_features_in_ : int
+    feature_names_in_ : (D,) of str, only for data with column names
+    mixture_ : Mixture
+        The frozen value behind all of these.
+    candidate_ : Candidate
+        Criteria, restarts, warnings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm_dask import GaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (600, 2)), rng.normal(8, 1, (400, 2))])
+    >>> GaussianMixture(2, random_state=0).fit(X).weights_.round(2)
+    array([0.6, 0.4])
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float | None = None,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,  # noqa: ARG002  # scikit-learn's convention
+        *,
+        checkpoint: Any = None,
+        resume: str = "auto",
+        callback: Callable[[PassDone], None] | None = None,
+        on_interrupt: str = "raise",
+    ) -> Self:
+        """Fit the mixture by EM.
+
+        Parameters
+        ----------
+        X : (N, D) array, dataframe, Dask array or dataframe, zarr array or Source
+        y : ignored
+        checkpoint : path, optional
+            Folder in which the fit is saved every minute, and from which it goes on.
+        resume : {"auto", "never", "require"}
+            Whether to go on from a checkpoint.
+        callback : callable, optional
+            Called with a `PassDone` after each pass.
+        on_interrupt : {"raise", "return"}
+            What Ctrl-C does: raise, or keep the best parameters so far.
+
+        Raises
+        ------
+        DataError
+            NaN, infinite or constant columns, fewer rows than components, wrong types.
+        ConfigError
+            A parameter is out of range.
+        """
+        check_settings(self)
+        initial = self._initial()
+        data = self._validated(X, reset=True)
+        source = open_source(data)
+        seed = self.seed_ = seed_of(self.random_state)
+        engine, source = open_engine(source)
+        settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
+        with engine:
+            result = run_grid(
+                source,
+                self._grid(seed),
+                engine,
+                given=given_parameters(self, source),
+                initial=initial,
+                checkpoint=settings,
+                watch=[w for w in (callback, self._printer()) if w],
+                on_interrupt=on_interrupt,
+            )
+        self._take(result)
+        return self
+
+    def _grid(self, seed: int) -> Grid:
+        return Grid(
+            (int(self.n_components),),
+            (self.covariance_type,),
+            int(self.n_init),
+            self.init_params,
+            float(self.tol),
+            int(self.max_iter),
+            self.reg_covar,
+            seed,
+        )
+
+    def _initial(self) -> tuple[Restart, ...] | None:
+        if not (self.warm_start and hasattr(self, "mixture_")):
+            return None
+        restart = Restart(0, "warm start", float(self.tol), int(self.max_iter))
+        return (restart.begin(self.mixture_),)
+
+    def _printer(self) -> Callable[[PassDone], None] | None:
+        if not self.verbose:
+            return None
+        every = max(int(self.verbose_interval), 1)
+
+        def show(done: PassDone) -> None:
+            if done.number % every == 0 or not done.live:
+                bound = done.best.lower_bound
+                print(f"pass {done.number}  {done.live} live  log-likelihood per row {bound:.7f}")
+
+        return show
+
+    def _take(self, result: GridResult) -> None:
+        """Set the fitted attributes from the only candidate, and warn where it is due."""
+        candidate = result.candidates[0]
+        self._set(candidate.mixture)
+        self.candidate_: Candidate = candidate
+        self.converged_ = candidate.converged
+        self.n_iter_ = candidate.best.n_iter
+        self.lower_bounds_ = list(candidate.lower_bounds)
+        self.lower_bound_ = candidate.best.lower_bound
+        if candidate.best.outcome != Outcome.CONVERGED.name and not result.interrupted:
+            text = Outcome[candidate.best.outcome].value
+            warnings.warn(f"best restart: {text}", ConvergenceWarning, stacklevel=3)
+        if candidate.best.problems:
+            message = "; ".join(candidate.best.problems)
+            warnings.warn(message, DegenerateWarning, stacklevel=3)
+
+    def fit_predict(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002
+        """Fit and return the label of each row; see `fit` and `predict`."""
+        return self.fit(X).predict(X)
+
+    def save(self, path: Any) -> None:
+        """Write the fitted model to a zarr folder, without pickle; see `load`."""
+        check_is_fitted(self)
+        save_attributes(path, self)
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Return the model that `save` wrote, of this or an earlier version.
+
+        Raises
+        ------
+        FormatError
+            The folder is no model, damaged, or written by a newer version.
+        """
+        model = cls()
+        load_attributes(path, model)
+        return model

@@ -1,0 +1,151 @@
+"""What users hand in, turned into a `Source` and the engine that reads it.
+
+NumPy and pandas stay in this process and never import ``distributed``; Dask collections run on
+the current client, or on threads without one; zarr arrays are read block by block.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from gmm_dask.blocks import ArraySource, Source, default_columns
+from gmm_dask.engine.base import Engine
+from gmm_dask.engine.local import LocalEngine
+from gmm_dask.errors import DataError
+
+# A Dask collection without a cluster is held in memory up to this share of what is available.
+MEMORY_SHARE = 0.4
+
+
+def is_dask(data: Any) -> bool:
+    """Return whether `data` is a Dask array or dataframe."""
+    return hasattr(data, "dask") and hasattr(data, "__dask_graph__")
+
+
+def is_zarr(data: Any) -> bool:
+    """Return whether `data` is a zarr array, without importing zarr."""
+    zarr = sys.modules.get("zarr")
+    return zarr is not None and isinstance(data, zarr.Array)
+
+
+def is_lazy(data: Any) -> bool:
+    """Return whether `data` should not be looked at as a whole in memory."""
+    return is_dask(data) or is_zarr(data) or _is_source(data)
+
+
+def column_names(data: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of a dataframe, or None where there are none.
+
+    Raises
+    ------
+    DataError
+        If some names are strings and some are not.
+    """
+    if _is_source(data):
+        return None if data.columns == default_columns(len(data.columns)) else data.columns
+    names = list(getattr(data, "columns", ()))
+    if not names or not any(isinstance(name, str) for name in names):
+        return None
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"column names {names} are partly strings: name all columns by strings")
+    return tuple(names)
+
+
+def open_source(data: Any) -> Source:
+    """Return a `Source` for a NumPy array, Dask collection, zarr array or `Source`.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    if _is_source(data):
+        source: Source = data
+        return source
+    if is_dask(data):
+        from gmm_dask.engine.dask_source import LazySource
+
+        lazy: Source = LazySource.of(data, column_names(data) or ())
+        return lazy
+    if is_zarr(data):
+        from gmm_dask.store.zarr_source import from_array
+
+        stored: Source = from_array(data)
+        return stored
+    if isinstance(data, np.ndarray):
+        return ArraySource(data)
+    raise DataError(
+        f"data of type {type(data).__name__} came; a NumPy array, pandas or Dask dataframe, Dask "
+        "array, zarr array or gmm_dask.Source is needed"
+    )
+
+
+def open_engine(source: Source, **options: Any) -> tuple[Engine, Source]:
+    """Return the engine for a source, and the source as that engine should read it.
+
+    Parameters
+    ----------
+    source : Source
+    **options
+        ``block_rows`` and ``fan_in`` of the plan.
+    """
+    client = current_client()
+    if client is not None and not isinstance(source, ArraySource):
+        from gmm_dask.engine.dask_engine import DaskEngine
+
+        return DaskEngine(client, **options), source
+    return LocalEngine(**options), _materialised(source)
+
+
+def current_client() -> Any:
+    """Return the current ``distributed`` client, or None; never imports ``distributed``."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def _materialised(source: Source) -> Source:
+    """Return a lazy Dask source in memory, or in a scratch zarr if it is too large."""
+    if not hasattr(source, "materialise"):
+        return source
+    size = source.n_rows * len(source.columns) * source.dtype.itemsize
+    if size <= MEMORY_SHARE * psutil.virtual_memory().available:
+        in_memory: Source = source.materialise()
+        return in_memory
+    from gmm_dask.store.spool import spool
+
+    folder = Path(tempfile.mkdtemp(prefix="gmm-dask-spool-"))
+    spooled: Source = spool(source, folder / "spool.zarr", 65536)
+    return spooled
+
+
+def _is_source(data: Any) -> bool:
+    return hasattr(data, "read") and hasattr(data, "fingerprint") and hasattr(data, "n_rows")
+
+
+def check_same_columns(
+    fitted: Sequence[str] | None, found: Sequence[str] | None, n_fitted: int, n_found: int
+) -> None:
+    """Raise DataError unless new data have the columns a model was fitted on."""
+    if n_fitted != n_found:
+        raise DataError(f"X has {n_found} features, but the model was fitted with {n_fitted}")
+    if fitted is None or found is None or list(fitted) == list(found):
+        return
+    missing = [name for name in fitted if name not in found]
+    unknown = [name for name in found if name not in fitted]
+    detail = f"missing: {missing}; unknown: {unknown}" if missing else "in another order"
+    raise DataError(
+        "The feature names should match those that were passed during fit "
+        f"({detail}): {list(found)} came, {list(fitted)} are needed"
+    )

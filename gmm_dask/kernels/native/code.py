@@ -1,0 +1,169 @@
+"""Writes one LLVM function with explicit vectors of eight float64.
+
+Python runs at generation time, the emitted code at run time: a Python ``for`` unrolls, `Code.loop`
+loops. Values are in single-assignment form, so arithmetic reads like NumPy::
+
+    y = tile.at(j * TILE).load(i) - par.splat(j)
+    total = code.fma(y, y, total)
+
+Every operation is written out in order and nothing is left to the compiler's licence (no
+"fast-math"): the bits of a result are a function of the inputs alone, the same on every processor
+with a fused multiply-add, whatever its vector width.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gmm_dask.kernels.native.values import BITS, LANES, VEC, Index, Int, Mask, Ptr, Vec, integer
+
+LoopBody = Callable[[Int, list[Vec]], Sequence[Vec] | None]
+
+
+@dataclass
+class Code:
+    """One function under construction.
+
+    Parameters
+    ----------
+    name : str
+    arguments : str
+        Space-separated names; those in capitals are integers, the others addresses that do not
+        overlap.
+    public : bool
+        Whether the function is called from outside its module.
+    """
+
+    name: str
+    arguments: str
+    public: bool = False
+    lines: list[str] = field(default_factory=list)
+    declared: set[str] = field(default_factory=set)
+    block: str = "entry"
+    count: int = 0
+
+    def line(self, text: str) -> None:
+        """Append an instruction without a result."""
+        self.lines.append(f"  {text}")
+
+    def emit(self, text: str) -> str:
+        """Append an instruction and return the name of its result."""
+        name = self.fresh("v")
+        self.line(f"{name} = {text}")
+        return name
+
+    def fresh(self, prefix: str) -> str:
+        """Return an unused value name."""
+        self.count += 1
+        return f"%{prefix}{self.count}"
+
+    def label(self, name: str) -> None:
+        """Begin a basic block."""
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def ptr(self, name: str) -> Ptr:
+        """Return an address argument."""
+        return Ptr(self, f"%{name}")
+
+    def integer(self, name: str) -> Int:
+        """Return an integer argument."""
+        return Int(self, f"%{name}")
+
+    def const(self, value: float) -> Vec:
+        """Return a number in all lanes."""
+        word = f"double 0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+        return Vec(self, "<" + ", ".join([word] * LANES) + ">")
+
+    def splat(self, scalar: str) -> Vec:
+        """Return a run-time double in all lanes."""
+        first = self.emit(f"insertelement {VEC} poison, double {scalar}, i64 0")
+        zero = f"<{LANES} x i32> zeroinitializer"
+        return Vec(self, self.emit(f"shufflevector {VEC} {first}, {VEC} poison, {zero}"))
+
+    def fma(self, a: Vec, b: Vec, c: Vec) -> Vec:
+        """Return a * b + c, rounded once."""
+        function = f"@llvm.fma.v{LANES}f64"
+        self.declared.add(f"declare {VEC} {function}({VEC}, {VEC}, {VEC})")
+        operands = ", ".join(f"{VEC} {x.name}" for x in (a, b, c))
+        return Vec(self, self.emit(f"call {VEC} {function}({operands})"))
+
+    def maximum(self, a: Vec, b: Vec) -> Vec:
+        """Return the larger; `b` where `a` is NaN."""
+        return (a > b).where(a, b)
+
+    def first_lanes(self, n: Int) -> Mask:
+        """Return the mask of the lanes below `n` (any integer)."""
+        first = self.emit(f"insertelement {BITS} poison, i64 {n.name}, i64 0")
+        zero = f"<{LANES} x i32> zeroinitializer"
+        limit = self.emit(f"shufflevector {BITS} {first}, {BITS} poison, {zero}")
+        lanes = ", ".join(f"i64 {lane}" for lane in range(LANES))
+        return Mask(self, self.emit(f"icmp slt {BITS} <{lanes}>, {limit}"))
+
+    def call(self, function: str, *arguments: Ptr | Int) -> None:
+        """Call another function of the module."""
+        text = ", ".join(f"{'ptr' if isinstance(a, Ptr) else 'i64'} {a.name}" for a in arguments)
+        self.line(f"call void @{function}({text})")
+
+    def when(self, condition: str, body: Callable[[], None]) -> None:
+        """Run `body` only where the truth value `condition` holds."""
+        self.count += 1
+        yes, after = f"yes{self.count}", f"after{self.count}"
+        self.line(f"br i1 {condition}, label %{yes}, label %{after}")
+        self.label(yes)
+        body()
+        self.line(f"br label %{after}")
+        self.label(after)
+
+    def loop(
+        self,
+        stop: Index,
+        body: LoopBody,
+        carry: Sequence[Vec] = (),
+        start: Index = 0,
+        step: int = 1,
+    ) -> list[Vec]:
+        """Repeat `body` for start, start + step, ... below `stop`, at least once.
+
+        Parameters
+        ----------
+        body : callable
+            Takes the index and the carried vectors, returns their next values.
+        carry : sequence of Vec
+            First values of the carried vectors, which live in registers.
+
+        Returns
+        -------
+        list of Vec
+            The carried vectors after the last round.
+        """
+        self.count += 1
+        before, head, done = self.block, f"loop{self.count}", f"done{self.count}"
+        index = Int(self, self.fresh("i"))
+        self.line(f"br label %{head}")
+        self.label(head)
+        at = len(self.lines)
+        now = [Vec(self, self.fresh("c")) for _ in carry]
+        after = list(body(index, now) or ())
+        following = index + step
+        more = following.compare("slt", stop)
+        joined = [(index.name, "i64", integer(start), following.name)]
+        joined += [(c.name, VEC, a.name, b.name) for c, a, b in zip(now, carry, after, strict=True)]
+        self.lines[at:at] = [
+            f"  {name} = phi {kind} [ {first}, %{before} ], [ {later}, %{self.block} ]"
+            for name, kind, first, later in joined
+        ]
+        self.line(f"br i1 {more}, label %{head}, label %{done}")
+        self.label(done)
+        return after
+
+    def text(self) -> str:
+        """Return the finished function."""
+        signature = ", ".join(
+            f"i64 %{a}" if a.isupper() else f"ptr noalias %{a}" for a in self.arguments.split()
+        )
+        kind = "" if self.public else "internal "
+        body = "\n".join([*self.lines, "  ret void"])
+        return f"define {kind}void @{self.name}({signature}) {{\nentry:\n{body}\n}}\n"

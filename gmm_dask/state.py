@@ -1,0 +1,200 @@
+"""What a run keeps between passes, and how it goes to a checkpoint and comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gmm_dask.blocks import Frame, Source
+from gmm_dask.drive import Fits, PassDone
+from gmm_dask.errors import CheckpointError, DataError, FormatError
+from gmm_dask.families.floors import RelativeFloor, Ridge
+from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.em import EM
+from gmm_dask.fits.restart import Given, Restart
+from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
+from gmm_dask.folds.rows import RowShare
+from gmm_dask.kernels.types import second_shape
+from gmm_dask.mixture import Mixture
+from gmm_dask.search import Grid
+from gmm_dask.store.checkpoint import Checkpoints
+from gmm_dask.store.codec import Codec
+from gmm_dask.tree import is_finite
+from gmm_dask.weights import Free
+
+MIXTURE_CLASSES = (Mixture, Gaussian, GaussianParams, RelativeFloor, Ridge, Free, Frame)
+CODEC = Codec(
+    (
+        *MIXTURE_CLASSES,
+        Restart,
+        EM,
+        Given,
+        RowShare,
+        FromCentres,
+        FromRandomResp,
+        KMeansParallel,
+        Outcome,
+    )
+)
+RESUME = ("auto", "never", "require")
+
+
+class Resumed(NamedTuple):
+    """Where a run goes on."""
+
+    fits: Fits
+    number: int
+    """Passes done."""
+    written: str
+    """Time of the checkpoint, ISO 8601."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """Where and how often fits are saved.
+
+    Parameters
+    ----------
+    path : path
+        Folder of the checkpoints of one run.
+    every_seconds : float
+        Time between checkpoints.
+    every_passes : int, optional
+        Passes between checkpoints, instead of a time.
+    keep : int
+        How many are kept.
+    resume : {"auto", "never", "require"}
+        Go on from the newest valid checkpoint if there is one; never; or refuse to start anew.
+    """
+
+    path: Path
+    every_seconds: float = 60.0
+    every_passes: int | None = None
+    keep: int = 3
+    resume: str = "auto"
+
+
+def identity(grid: Grid, source: Source, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be equal for a checkpoint to belong to a run.
+
+    The tolerance, the number of passes and the workers may differ.
+    """
+    return {
+        "checkpoint": 1,
+        "n_components": list(grid.n_components),
+        "covariance_type": list(grid.covariance_type),
+        "n_init": grid.n_init,
+        "init_params": grid.init_params,
+        "reg_covar": grid.reg_covar,
+        "seed": grid.seed,
+        "held_out": grid.rows.fraction if grid.rows else 0.0,
+        "rows": source.n_rows,
+        "columns": list(source.columns),
+        "data": source.fingerprint,
+        "block_rows": plan["block_rows"],
+        "fan_in": plan["fan_in"],
+    }
+
+
+@dataclass
+class Saver:
+    """A watcher that saves the fits when it is time.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    settings : CheckpointSettings
+    """
+
+    checkpoints: Checkpoints
+    settings: CheckpointSettings
+    last: float = field(default_factory=time.monotonic)
+    saved_pass: int = -1
+
+    def __call__(self, done: PassDone) -> None:
+        """Save if the interval is over or every fit has ended."""
+        if self._due(done):
+            self.save(done.fits, done.number)
+
+    def _due(self, done: PassDone) -> bool:
+        if done.live == 0 or done.seconds > 10.0:
+            return True
+        if self.settings.every_passes:
+            return done.number % self.settings.every_passes == 0
+        return time.monotonic() - self.last >= self.settings.every_seconds
+
+    def save(self, fits: Fits, number: int) -> None:
+        """Save now, unless this pass is saved already."""
+        if number != self.saved_pass:
+            self.checkpoints.save(fits, number)
+            self.saved_pass, self.last = number, time.monotonic()
+
+
+def resume(checkpoints: Checkpoints, settings: CheckpointSettings, grid: Grid) -> Resumed | None:
+    """Return the newest valid state under the grid's tolerance and limit, or None to begin.
+
+    Raises
+    ------
+    CheckpointError
+        None is there and ``resume`` is "require"; or it belongs to another run.
+    """
+    if settings.resume == "never":
+        return None
+    loaded = checkpoints.latest()
+    if loaded is None:
+        if settings.resume == "require":
+            raise CheckpointError(
+                f"{settings.path} holds no checkpoint, and resume is required: set resume to auto "
+                "to begin anew"
+            )
+        return None
+    fits = tuple(_extended(fit, grid) for fit in loaded.value)
+    return Resumed(fits, loaded.pass_number, loaded.written, loaded.sha256)
+
+
+def _extended(fit: Restart, grid: Grid) -> Restart:
+    em = None if fit.em is None else fit.em.extended(grid.tol, grid.max_iter)
+    return replace(fit, em=em, tol=grid.tol, max_iter=grid.max_iter)
+
+
+MODEL_CODEC = Codec(MIXTURE_CLASSES)
+
+
+def check_mixture(value: Any, path: Any) -> Mixture:
+    """Return a decoded mixture after checking that it is one.
+
+    Raises
+    ------
+    FormatError
+        Wrong shapes, numbers that are not finite, weights that do not sum to one, covariances
+        that are not positive definite.
+    """
+    if not isinstance(value, Mixture):
+        raise FormatError(f"{path}: a {type(value).__name__} is stored where a mixture is needed")
+    K, D = value.params.means.shape
+    expected = second_shape(value.family.covariance_type, K, D)
+    weights = value.weights
+    sound = (
+        value.params.covariances.shape == expected
+        and weights.ndim == 2
+        and weights.shape[1] == K
+        and value.frame.shift.shape == value.frame.scale.shape == (D,)
+        and is_finite((value.params, weights, value.frame.shift, value.frame.scale))
+        and bool((value.frame.scale > 0).all())
+        and bool((weights >= 0).all())
+        and np.allclose(weights.sum(axis=1), 1.0, atol=1e-9)
+    )
+    if not sound:
+        raise FormatError(f"{path}: the stored mixture is damaged (shapes or values)")
+    try:
+        value.family.factors(value.params)
+    except DataError as error:
+        raise FormatError(f"{path}: the stored mixture is damaged: {error}") from None
+    return value
