@@ -64,6 +64,27 @@ class RowFunction:
         return np.empty((0, self.mixture.n_components) if self.output == "resp" else 0)
 
 
+def posterior_rows(
+    mixture: Mixture, prepared: Prepared | None, values: npt.NDArray[Any]
+) -> tuple[FloatArray, FloatArray]:
+    """Return log densities (n,) and responsibilities (n, K) of rows in source units.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    prepared : Prepared, optional
+        What ``mixture.prepare()`` gave, where many blocks follow each other.
+    values : (n, D)
+
+    Raises
+    ------
+    DataError
+        A row has NaN or an infinite value.
+    """
+    check_finite_rows(values)
+    return posterior(prepared or mixture.prepare(), np.ascontiguousarray(values))
+
+
 def check_finite_rows(values: npt.NDArray[Any]) -> None:
     """Raise DataError if a row has NaN or an infinite value."""
     if not np.isfinite(values).all():

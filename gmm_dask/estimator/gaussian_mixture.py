@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -216,12 +217,7 @@ class GaussianMixture(FittedMixture):
     def _take(self, result: GridResult) -> None:
         """Set the fitted attributes from the only candidate, and warn where it is due."""
         candidate = result.candidates[0]
-        self._set(candidate.mixture)
-        self.candidate_: Candidate = candidate
-        self.converged_ = candidate.converged
-        self.n_iter_ = candidate.best.n_iter
-        self.lower_bounds_ = list(candidate.lower_bounds)
-        self.lower_bound_ = candidate.best.lower_bound
+        self._adopt(candidate)
         if candidate.best.outcome != Outcome.CONVERGED.name and not result.interrupted:
             text = Outcome[candidate.best.outcome].value
             warnings.warn(f"best restart: {text}", ConvergenceWarning, stacklevel=3)
@@ -229,14 +225,61 @@ class GaussianMixture(FittedMixture):
             message = "; ".join(candidate.best.problems)
             warnings.warn(message, DegenerateWarning, stacklevel=3)
 
+    def _adopt(self, candidate: Candidate) -> None:
+        """Set the fitted attributes from a candidate."""
+        self._set(candidate.mixture)
+        self.candidate_: Candidate = candidate
+        self.converged_ = candidate.converged
+        self.n_iter_ = candidate.best.n_iter
+        self.lower_bounds_ = list(candidate.lower_bounds)
+        self.lower_bound_ = candidate.best.lower_bound
+
+    @classmethod
+    def from_candidate(
+        cls, candidate: Candidate, grid: Grid, names: Sequence[str] | None = None
+    ) -> Self:
+        """Return a fitted estimator for one candidate of a grid.
+
+        Parameters
+        ----------
+        candidate : Candidate
+        grid : Grid
+        names : sequence of D str, optional
+            Names of the columns.
+        """
+        model = cls(
+            candidate.n_components,
+            covariance_type=candidate.covariance_type,
+            tol=grid.tol,
+            reg_covar=grid.reg_covar,
+            max_iter=grid.max_iter,
+            n_init=grid.n_init,
+            init_params=grid.init_params,
+            random_state=grid.seed,
+        )
+        model.n_features_in_ = candidate.mixture.n_columns
+        if names is not None:
+            model.feature_names_in_ = np.asarray(names, dtype=object)
+        model.seed_ = grid.seed
+        model._adopt(candidate)
+        return model
+
     def fit_predict(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002
         """Fit and return the label of each row; see `fit` and `predict`."""
         return self.fit(X).predict(X)
 
-    def save(self, path: Any) -> None:
-        """Write the fitted model to a zarr folder, without pickle; see `load`."""
+    def save(self, path: Any, extra: dict[str, Any] | None = None) -> None:
+        """Write the fitted model to a zarr folder, without pickle; see `load`.
+
+        Parameters
+        ----------
+        path : path
+            Written aside, then renamed.
+        extra : dict, optional
+            Plain values and arrays to keep beside the model; `load` gives them as ``extra_``.
+        """
         check_is_fitted(self)
-        save_attributes(path, self)
+        save_attributes(path, self, extra or {})
 
     @classmethod
     def load(cls, path: Any) -> Self:

@@ -17,13 +17,14 @@ WORDS = (
 FITTED = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "seed_")
 
 
-def save_attributes(path: Any, model: Any) -> None:
+def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
     """Write parameters and fitted attributes of a model."""
     value = {
         "mixture": model.mixture_,
         "words": {name: getattr(model, name) for name in WORDS},
         "fitted": {name: _plain(getattr(model, name)) for name in FITTED if hasattr(model, name)},
         "feature_names": _names(model),
+        "extra": extra,
         "random_state": model.random_state if isinstance(model.random_state, int) else None,
     }
     save_model(path, value, MODEL_CODEC, {"model": "GaussianMixture"})
@@ -35,6 +36,7 @@ def load_attributes(path: Any, model: Any) -> None:
     mixture: Mixture = check_mixture(value["mixture"], path)
     model.set_params(**value["words"], random_state=value["random_state"])
     model._set(mixture)
+    model.extra_ = value["extra"]
     for name, item in value["fitted"].items():
         setattr(model, name, list(item) if name == "lower_bounds_" else item)
     if value["feature_names"] is not None:

@@ -119,3 +119,24 @@ def to_sklearn(model: Any) -> Any:
         if hasattr(model, name):
             setattr(twin, name, getattr(model, name))
     return twin
+
+
+def as_table(candidate: Candidate) -> dict[str, Any]:
+    """Return the criteria of a candidate by name."""
+    return {
+        "n_components": candidate.n_components,
+        "covariance_type": candidate.covariance_type,
+        "log_likelihood_per_row": candidate.log_likelihood_per_row,
+        "n_parameters": candidate.n_parameters,
+        "bic": candidate.bic,
+        "aic": candidate.aic,
+        "icl": candidate.icl,
+        "icl_map": candidate.icl_map,
+        "held_out": candidate.held_out,
+        "held_out_error": candidate.held_out_error,
+        "starts_agree": candidate.starts_agree,
+        "n_init": len(candidate.restarts),
+        "n_iter": candidate.best.n_iter,
+        "converged": candidate.converged,
+        "problems": "; ".join(candidate.best.problems),
+    }

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gmm_dask.errors import FormatError, StoreError
@@ -116,6 +116,8 @@ class Files:
 
 
 LOCAL = Files()
+# Younger drafts may belong to a process that is still at work.
+ORPHAN_SECONDS = 3600.0
 MUTATIONS = (
     "make_folder",
     "write",
@@ -194,6 +196,16 @@ def delete_tree(files: Files, path: Path) -> None:
     for name in files.names(path):
         delete_tree(files, path / name)
     files.delete_folder(path)
+
+
+def sweep_drafts(files: Files, folder: Path, names: Iterable[str], now: float) -> None:
+    """Delete what crashes left beside the given names, if it is old enough to be nobody's."""
+    starts = tuple(f".{name}." for name in names)
+    for name in files.names(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if name.startswith(starts) and is_aside(name):
+                if now - files.modified(folder / name) > ORPHAN_SECONDS:
+                    delete_tree(files, folder / name)
 
 
 def explain(error: OSError, doing: str, advice: str) -> StoreError:

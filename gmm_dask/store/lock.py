@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from gmm_dask.errors import ResourceError
-from gmm_dask.store.files import LOCAL, Files, aside, explain, is_aside, make_folders, write_durable
+from gmm_dask.store.files import LOCAL, Files, aside, explain, make_folders, sweep_drafts, write_durable
 from gmm_dask.store.heartbeat import EVERY_SECONDS, Heartbeat
 from gmm_dask.store.holder import Holder, holder_of
 from gmm_dask.store.owner import this_process, to_json
@@ -66,7 +65,8 @@ class RunLock:
         try:
             make_folders(self._files, self.path.parent)
             self._take()
-            self._sweep()
+            names = [self.path.name, self._heartbeat.path.name]
+            sweep_drafts(self._files, self.path.parent, names, self._files.modified(self.path))
             self._heartbeat.start()
         except OSError as error:
             advice = "Check permissions and free space."
@@ -134,15 +134,6 @@ class RunLock:
             self._files.delete(grave)
             raise _refusal(self.path, found)
         self._files.delete(grave)
-
-    def _sweep(self) -> None:
-        """Delete drafts and graves that crashed drivers left, old enough to be nobody's."""
-        folder, now = self.path.parent, time.time()
-        for name in self._files.names(folder):
-            mine = name.startswith((f".{self.path.name}.", f".{self._heartbeat.path.name}."))
-            with contextlib.suppress(FileNotFoundError):
-                if mine and is_aside(name) and now - self._files.modified(folder / name) > 3600:
-                    self._files.delete(folder / name)
 
     def __enter__(self) -> Self:
         self.acquire()

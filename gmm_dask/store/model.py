@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gmm_dask.errors import FormatError
 from gmm_dask.store.codec import Codec
-from gmm_dask.store.files import LOCAL, Files, aside, delete_tree, explain, make_folders
+from gmm_dask.store.files import LOCAL, Files, aside, delete_tree, explain, make_folders, sweep_drafts
 from gmm_dask.store.group import ROOT, from_files, parse_attributes, to_files
 from gmm_dask.store.layout import NEWER
 from gmm_dask.store.manifest import Manifest, describe_files, parse_manifest
@@ -87,6 +89,8 @@ def load_model(
     if not files.is_folder(folder) and files.is_folder(_previous(folder)):
         # A kill between the two renames of `save_model`: the model before is whole
         folder = _previous(folder)
+        message = f"{path} was being replaced when its writer ended; reading the model before it"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
     try:
         root = read_file(folder / ROOT, codec.limits.json_bytes, files)
         content = parse_attributes(root, ROOT)
@@ -114,7 +118,12 @@ def _previous(target: Path) -> Path:
 
 
 def _recover(target: Path, files: Files) -> None:
-    """Finish a replacement that a kill interrupted."""
+    """Finish a replacement that a kill interrupted, and clear up older ones."""
+    _restore(target, files)
+    sweep_drafts(files, target.parent, [target.name], time.time())
+
+
+def _restore(target: Path, files: Files) -> None:
     if not files.is_folder(_previous(target)):
         return
     if files.is_folder(target):
@@ -136,7 +145,9 @@ def _refuse_other(target: Path, codec: Codec, files: Files) -> None:
     except (ValueError, TypeError, KeyError, RecursionError):
         owned = False
     if not owned:
-        raise FormatError(f"{target} exists and is not a {FORMAT}; choose another path")
+        raise FormatError(
+            f"{target} exists and is not a {FORMAT}; choose another path or delete it first"
+        )
 
 
 def _swap(draft: Path, target: Path, files: Files) -> None:

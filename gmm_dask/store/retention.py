@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gmm_dask.errors import FormatError
-from gmm_dask.store.files import Files, delete_tree, is_aside
+from gmm_dask.store.files import ORPHAN_SECONDS, Files, delete_tree, is_aside
 from gmm_dask.store.marker import DATA_NAME, Marker, parse, raw_markers
-
-ORPHAN_SECONDS = 3600.0
 
 
 def prune(root: Path, newest: Marker, keep: int, files: Files) -> None:

@@ -1,0 +1,126 @@
+"""`fit_many`: a grid of K, covariance types and restarts in shared passes, for library users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gmm_dask.drive import PassDone
+from gmm_dask.errors import DataError
+from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+from gmm_dask.estimator.outputs import as_table
+from gmm_dask.estimator.settings import seed_of
+from gmm_dask.folds.rows import RowShare
+from gmm_dask.inputs import column_names, open_engine, open_source
+from gmm_dask.many import GridResult, run_grid
+from gmm_dask.search import Grid
+from gmm_dask.state import CheckpointSettings
+
+
+@dataclass(frozen=True)
+class FitMany:
+    """A fitted grid.
+
+    Parameters
+    ----------
+    result : GridResult
+        Candidates with all criteria and restarts.
+    models : tuple of GaussianMixture
+        Fitted, one for each candidate.
+    chosen : int
+        Position of the chosen candidate.
+    """
+
+    result: GridResult
+    models: tuple[GaussianMixture, ...]
+    chosen: int
+
+    @property
+    def best(self) -> GaussianMixture:
+        """The chosen model."""
+        return self.models[self.chosen]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row of criteria for each candidate, in the order of the grid."""
+        return [as_table(candidate) for candidate in self.result.candidates]
+
+
+def fit_many(
+    X: Any,
+    n_components: int | Sequence[int],
+    covariance_type: str | Sequence[str] = "full",
+    *,
+    n_init: int = 1,
+    init_params: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    reg_covar: float | None = None,
+    random_state: Any = None,
+    criterion: str = "bic",
+    rule: str = "best",
+    held_out: float = 0.1,
+    checkpoint: Any = None,
+    resume: str = "auto",
+    callback: Callable[[PassDone], None] | None = None,
+    on_interrupt: str = "raise",
+) -> FitMany:
+    """Fit a grid of mixtures in shared passes and choose one.
+
+    Parameters
+    ----------
+    X : (N, D) array, dataframe, Dask array or dataframe, zarr array or Source
+    n_components : int or sequence of int
+    covariance_type : str or sequence of str
+    n_init, init_params, tol, max_iter, reg_covar, random_state
+        As in `GaussianMixture`.
+    criterion : {"bic", "aic", "icl", "held_out"}
+    rule : {"best", "one_standard_error"}
+    held_out : float
+        Share of the rows kept from the fits; used with criterion "held_out" only.
+    checkpoint, resume, callback, on_interrupt
+        As in `GaussianMixture.fit`.
+
+    Returns
+    -------
+    FitMany
+
+    Raises
+    ------
+    ConfigError, DataError, ResourceError
+    """
+    seed = seed_of(random_state)
+    rows = RowShare(seed, "held out", held_out, inside=False) if criterion == "held_out" else None
+    grid = Grid(
+        _tuple(n_components),
+        _tuple(covariance_type),
+        n_init,
+        init_params,
+        tol,
+        max_iter,
+        reg_covar,
+        seed,
+        rows,
+    )
+    data = GaussianMixture()._validated(X, reset=True)
+    engine, source = open_engine(open_source(data))
+    settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
+    with engine:
+        result = run_grid(
+            source,
+            grid,
+            engine,
+            checkpoint=settings,
+            watch=[callback] if callback else [],
+            on_interrupt=on_interrupt,
+        )
+    names = column_names(X)
+    models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
+    return FitMany(result, tuple(models), result.choose(criterion, rule))
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    values = (value,) if isinstance(value, int | str) else tuple(value)
+    if not values:
+        raise DataError("an empty list of n_components or covariance types came")
+    return values
