@@ -31,8 +31,10 @@ from gmm_dask.errors import (
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.first_pass import find_frame
 from gmm_dask.fit_many import FitMany, fit_many
+from gmm_dask.fits.stopping import passes_left
 from gmm_dask.folds.columns import ColumnStats
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.folds.sample import Sample
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.mixture import Mixture
 from gmm_dask.rows import RowFunction, posterior_rows
@@ -90,6 +92,7 @@ __all__ = [
     "RowFunction",
     "RowShare",
     "RunLock",
+    "Sample",
     "Source",
     "SourceChangedError",
     "StoreError",
@@ -98,6 +101,7 @@ __all__ = [
     "check_workers",
     "find_frame",
     "fit_many",
+    "passes_left",
     "plan_for",
     "posterior_rows",
     "run_grid",

@@ -32,7 +32,7 @@ def find_frame(
     source : Source
     rows : RowShare, optional
         Training rows.
-    constant : {"raise", "warn"}
+    constant : {"raise", "warn", "allow"}
         What to do with columns that hold one value.
 
     Raises
@@ -76,9 +76,9 @@ def check_finite(stats: ColumnStats, source: Source) -> None:
 
 
 def check_constant(stats: ColumnStats, source: Source, action: str) -> None:
-    """Raise or warn if a column holds a single value."""
+    """Raise, warn or stay silent if a column holds a single value."""
     still = np.flatnonzero(stats.minimum == stats.maximum)
-    if not len(still) or float(stats.n_rows) <= 1:
+    if not len(still) or float(stats.n_rows) <= 1 or action == "allow":
         return
     listed = ", ".join(f"{source.columns[d]} (always {stats.minimum[d]:g})" for d in still[:5])
     message = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dask.delayed import Delayed, delayed
+from distributed import Future
 
 from gmm_dask.blocks import Source
 from gmm_dask.engine.partial import Partial, Question, located, measure_block, merge_partials
@@ -14,7 +15,7 @@ from gmm_dask.engine.rows import HeldRows, read
 from gmm_dask.errors import DataError
 
 
-def pass_graph(question: Question, rows: Source | Sequence[Any], token: str) -> Delayed:
+def pass_graph(question: Question, rows: Source | list[Future[Any]], token: str) -> Delayed:
     """Return the root of one pass, not yet submitted.
 
     Parameters
@@ -34,20 +35,25 @@ def pass_graph(question: Question, rows: Source | Sequence[Any], token: str) -> 
         Computes a `Partial` over all blocks.
     """
     asked = delayed(question, name=f"question-{token}", traverse=False)
-    held = not isinstance(rows, Source)
-    recipe = None if held else delayed(rows, name=f"source-{token}", traverse=False)
-    leaf = delayed(_leaf, pure=False)
-    merge = delayed(_merge, pure=False)
+    leaf, merge = delayed(_leaf, pure=False), delayed(_merge, pure=False)
     nodes = [
-        leaf(asked, rows[i] if held else recipe, i, dask_key_name=f"measure-{token}-{i}")
-        for i in range(question.plan.n_blocks)
+        leaf(asked, part, i, dask_key_name=f"measure-{token}-{i}")
+        for i, part in enumerate(_parts(rows, question.plan, token))
     ]
     for depth, level in enumerate(question.plan.tree):
         nodes = [
             merge(asked, nodes[first:last], dask_key_name=f"merge-{token}-{depth}-{i}")
             for i, (first, last) in enumerate(level)
         ]
-    return nodes[0]
+    root: Delayed = nodes[0]
+    return root
+
+
+def _parts(rows: Source | list[Future[Any]], plan: Plan, token: str) -> list[Any]:
+    """Return what each leaf reads: its own block, or the one recipe."""
+    if isinstance(rows, list):
+        return rows
+    return [delayed(rows, name=f"source-{token}", traverse=False)] * plan.n_blocks
 
 
 def load_graph(source: Source, plan: Plan, token: str) -> list[Delayed]:
@@ -68,7 +74,7 @@ def block_of(key: Any) -> int | None:
 
 def _leaf(question: Question, rows: Any, index: int) -> Partial:
     """Measure one block, read now or held by this worker."""
-    if isinstance(rows, Source):
+    if hasattr(rows, "read"):
         return measure_block(question, rows, index)
     lo, hi = question.plan.block(index)
     with located(question.plan, index):

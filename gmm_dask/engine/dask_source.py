@@ -1,5 +1,6 @@
 """`LazySource`: rows of a Dask array or dataframe that a user hands in."""
 
+# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import warnings
@@ -94,7 +95,7 @@ class LazySource:
     @cached_property
     def is_persisted(self) -> bool:
         """Whether (some of) the rows are held by a cluster already."""
-        return bool(futures_of(self.array))  # type: ignore[no-untyped-call]
+        return bool(futures_of(self.array))
 
     def read(self, lo: int, hi: int) -> Block:
         """Compute rows ``lo <= row < hi`` in the calling thread.
@@ -172,9 +173,9 @@ def _plain_chunk(chunk: Any, block_info: Any = None) -> npt.NDArray[Any]:
     dense = chunk.toarray() if hasattr(chunk, "toarray") else chunk
     dense = dense.todense() if hasattr(dense, "todense") else dense
     start = block_info[0]["array-location"][0][0] if block_info else 0
-    _check_integers(np.ma.filled(dense, 0), start)  # type: ignore[no-untyped-call]
+    _check_integers(np.ma.filled(dense, 0), start)
     if np.ma.isMaskedArray(dense):
-        dense = np.ma.filled(dense.astype(dtype), np.nan)  # type: ignore[no-untyped-call]
+        dense = np.ma.filled(dense.astype(dtype), np.nan)
     return np.ascontiguousarray(dense, dtype=dtype)
 
 

@@ -1,5 +1,6 @@
 """Waiting on a cluster: every wait has a deadline, every loss a name."""
 
+# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import asyncio
@@ -11,6 +12,7 @@ from threading import Event
 from typing import Any
 
 from distributed import Client, Future
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from gmm_dask.engine.partial import Partial
@@ -188,7 +190,7 @@ class Watch:
         )
 
 
-def outcome(future: Future, watch: Watch) -> Partial:
+def outcome(future: Future[Any], watch: Watch) -> Partial:
     """Return the result of a pass.
 
     Parameters
@@ -228,7 +230,7 @@ def _translated(error: BaseException) -> BaseException:
         times = error.allowed_failures + 1
         worker = error.last_worker.address
         return Lost(f"{times} workers died in one task, the last {worker}", error.task, worker)
-    if isinstance(error, (*CANCELLED, OSError)):
+    if isinstance(error, (*CANCELLED, CommClosedError, TimeoutError, ConnectionError)):
         return Lost(f"{type(error).__name__}: {error}")
     return error
 

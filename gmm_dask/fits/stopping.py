@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 # Gains below this share of the log-likelihood are rounding noise, whose ratio means nothing.
@@ -50,3 +51,19 @@ def has_converged(lower_bounds: Sequence[float], tol: float) -> bool:
     if gain <= 0:
         return abs(gain) < tol or abs(gain) <= ROUNDING * max(1.0, abs(lower_bounds[-1]))
     return gain < tol and remaining_gain(lower_bounds) < tol
+
+
+def passes_left(lower_bounds: Sequence[float], tol: float, max_iter: int) -> int | None:
+    """Return how many more passes EM needs if its gains keep shrinking at the last rate.
+
+    None where the gains do not shrink yet, or are too few to tell.
+    """
+    most = max(max_iter - len(lower_bounds), 0)
+    if len(lower_bounds) < 4:
+        return None
+    gain, before = lower_bounds[-1] - lower_bounds[-2], lower_bounds[-2] - lower_bounds[-3]
+    if gain <= 0 or tol <= 0 or not gain < before:
+        return None
+    rate = gain / before
+    needed = math.log(tol * (1 - rate) / (gain * rate)) / math.log(rate)
+    return min(max(math.ceil(needed), 1), most)

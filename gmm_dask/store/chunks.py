@@ -1,9 +1,10 @@
-"""The chunks of a zarr array as files: which should be there, which are, and which rows they hold."""
+"""The chunks of a zarr array as files: which should be there, which are, which rows they hold."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -11,13 +12,19 @@ from typing import Any
 
 import fsspec
 import zarr
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
+from gmm_dask.store.manifest import canonical
+
 # What file systems call the token that changes with the contents, the surest first.
-TOKENS = ("ETag", "etag", "e_tag", "md5", "md5Hash", "CRC", "mtime", "LastModified")
-TOKENS += ("last_modified", "updated", "modified", "created")
+TOKENS = (
+    *("ETag", "etag", "e_tag", "md5", "md5Hash", "CRC"),
+    *("mtime", "LastModified", "last_modified", "updated", "modified", "created"),
+)
 METADATA = ("zarr.json", ".zarray", ".zattrs")
+SAMPLES = 64
 
 
 def grid(array: zarr.Array[Any]) -> tuple[int, ...]:
@@ -45,13 +52,18 @@ def listing(array: zarr.Array[Any]) -> dict[str, str] | None:
     The token is the size and what the file system knows about the last change (for a store in
     memory: a digest). None where a file system cannot list (plain HTTP).
     """
-    store = getattr(array.store, "_store", array.store)
+    store = _inner(array)
     if isinstance(store, LocalStore):
         return _from_fsspec(fsspec.filesystem("file"), str(store.root / array.path)) or None
     if isinstance(store, FsspecStore):
         sync_fs = getattr(store.fs, "sync_fs", store.fs)
         return _from_fsspec(sync_fs, "/".join(p for p in (store.path, array.path) if p)) or None
     return sync(_from_store(store, array.path))
+
+
+def _inner(array: zarr.Array[Any]) -> Any:
+    """Return the user's own store inside the strict one."""
+    return getattr(array.store, "_store", array.store)
 
 
 def _from_fsspec(fs: Any, root: str) -> dict[str, str]:
@@ -87,10 +99,26 @@ def first_missing(array: zarr.Array[Any], found: Mapping[str, str]) -> str | Non
     return next((key for key in keys(array) if key not in found), None)
 
 
-def digest(array: zarr.Array[Any], found: Mapping[str, str] | None) -> str:
-    """Return the SHA-256 (hex) of an array's metadata and of the tokens of its chunks."""
-    parts = [repr(array.metadata.to_dict())]
-    for key, token in sorted((found or {}).items()):
-        if not key.endswith(METADATA):
-            parts.append(f"{key} {token}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def sampled(array: zarr.Array[Any]) -> dict[str, str]:
+    """Return the sizes of some objects, evenly spaced, for stores that cannot list."""
+    every = max(1, math.ceil(math.prod(grid(array)) / SAMPLES))
+    chosen = list(itertools.islice(keys(array), 0, every * SAMPLES, every))
+    return sync(_sizes(array, chosen))
+
+
+async def _sizes(array: zarr.Array[Any], chosen: list[str]) -> dict[str, str]:
+    store, prefix = _inner(array), f"{array.path}/" if array.path else ""
+    return {key: str(await store.getsize(prefix + key)) for key in chosen}
+
+
+def digest(array: zarr.Array[Any], found: Mapping[str, str]) -> str:
+    """Return the SHA-256 (hex) of an array's metadata and of the tokens of its chunks.
+
+    Attributes do not count: a note added to a store does not change its rows.
+    """
+    name = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"
+    key = f"{array.path}/{name}" if array.path else name
+    raw = sync(_inner(array).get(key, default_buffer_prototype()))
+    document = {k: v for k, v in json.loads(raw.to_bytes()).items() if k != "attributes"}
+    tokens = sorted((k, v) for k, v in found.items() if not k.endswith(METADATA))
+    return hashlib.sha256(canonical([document, tokens])).hexdigest()

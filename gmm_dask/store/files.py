@@ -202,10 +202,11 @@ def sweep_drafts(files: Files, folder: Path, names: Iterable[str], now: float) -
     """Delete what crashes left beside the given names, if it is old enough to be nobody's."""
     starts = tuple(f".{name}." for name in names)
     for name in files.names(folder):
+        if not (name.startswith(starts) and is_aside(name)):
+            continue
         with contextlib.suppress(FileNotFoundError):
-            if name.startswith(starts) and is_aside(name):
-                if now - files.modified(folder / name) > ORPHAN_SECONDS:
-                    delete_tree(files, folder / name)
+            if now - files.modified(folder / name) > ORPHAN_SECONDS:
+                delete_tree(files, folder / name)
 
 
 def explain(error: OSError, doing: str, advice: str) -> StoreError:

@@ -10,7 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from gmm_dask.errors import ResourceError
-from gmm_dask.store.files import LOCAL, Files, aside, explain, make_folders, sweep_drafts, write_durable
+from gmm_dask.store.files import (
+    LOCAL,
+    Files,
+    aside,
+    explain,
+    make_folders,
+    sweep_drafts,
+    write_durable,
+)
 from gmm_dask.store.heartbeat import EVERY_SECONDS, Heartbeat
 from gmm_dask.store.holder import Holder, holder_of
 from gmm_dask.store.owner import this_process, to_json

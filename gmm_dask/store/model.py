@@ -12,7 +12,15 @@ from typing import Any
 
 from gmm_dask.errors import FormatError
 from gmm_dask.store.codec import Codec
-from gmm_dask.store.files import LOCAL, Files, aside, delete_tree, explain, make_folders, sweep_drafts
+from gmm_dask.store.files import (
+    LOCAL,
+    Files,
+    aside,
+    delete_tree,
+    explain,
+    make_folders,
+    sweep_drafts,
+)
 from gmm_dask.store.group import ROOT, from_files, parse_attributes, to_files
 from gmm_dask.store.layout import NEWER
 from gmm_dask.store.manifest import Manifest, describe_files, parse_manifest

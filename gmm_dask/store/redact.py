@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 # user:password@ after the scheme of any link of a chained URL
 USER = re.compile(r"(?<=://)[^/@\s]*@")
 SHORTEST_SECRET = 4
+
+
+class Label(NamedTuple):
+    """What a store is called, and what must not be said about it.
+
+    Parameters
+    ----------
+    path : str
+    key : str
+        Path inside the store; may be empty.
+    options : mapping
+        Storage options.
+    """
+
+    path: str
+    key: str
+    options: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (redact_url(self.path).rstrip("/"), self.key) if part)
+
+    def scrub(self, error: object) -> str:
+        """Return the message of an error without secrets."""
+        return scrub(str(error), self.path, self.options)
 
 
 def is_url(path: str) -> bool:

@@ -26,7 +26,7 @@ class UnreadableChunkError(Exception):
 
 
 class StrictStore(WrapperStore[Any]):
-    """Passes everything to another store, except that a missing chunk is an error.
+    """Passes everything to another store; a missing chunk is an error, and errors are repeated.
 
     zarr 3.1 has no such option (``array.read_missing_chunks`` came with 3.2), and asking for each
     chunk first would double the requests and still leave a gap in time.
@@ -36,21 +36,24 @@ class StrictStore(WrapperStore[Any]):
     store : zarr store
     waits : sequence of float
         Seconds before each repetition after an error of the store that may pass.
+    missing : bool
+        Let missing chunks pass after all.
     """
 
-    def __init__(self, store: Store, waits: Sequence[float] = WAITS) -> None:
+    def __init__(self, store: Store, waits: Sequence[float] = WAITS, missing: bool = False) -> None:
         super().__init__(store)
         self._waits = tuple(waits)
+        self._missing = missing
 
     def _with_store(self, store: Store) -> StrictStore:
-        return type(self)(store, self._waits)
+        return type(self)(store, self._waits, self._missing)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Return the bytes of a key; raise MissingChunkError for a chunk that is not there."""
         found = await self._fetch(key, prototype, byte_range)
-        if found is None and not key.endswith(METADATA):
+        if found is None and not self._missing and not key.endswith(METADATA):
             raise MissingChunkError(key)
         return found
 

@@ -151,18 +151,25 @@ class Ptr:
         one = self.code.emit(f"load double, ptr {self.at(index).name}, align 8")
         return self.code.splat(one)
 
-    def gather(self, stride: int, kind: str = "double") -> Vec:
+    def gather(self, stride: Index, kind: str = "double") -> Vec:
         """Load eight numbers `stride` elements apart; float32 (kind "float") are widened."""
-        vec = "poison"
+        vec, at = "poison", self
+        align = 8 if kind == "double" else 4
         for lane in range(LANES):
-            at = self.at(lane * stride, kind)
-            one = self.code.emit(
-                f"load {kind}, ptr {at.name}, align {8 if kind == 'double' else 4}"
-            )
+            one = self.code.emit(f"load {kind}, ptr {at.name}, align {align}")
             if kind == "float":
                 one = self.code.emit(f"fpext float {one} to double")
             vec = self.code.emit(f"insertelement {VEC} {vec}, double {one}, i64 {lane}")
+            at = at.at(stride, kind)
         return Vec(self.code, vec)
+
+    def scatter(self, stride: Index, value: Vec) -> None:
+        """Store eight float64 `stride` elements apart."""
+        at = self
+        for lane in range(LANES):
+            one = self.code.emit(f"extractelement {VEC} {value.name}, i64 {lane}")
+            self.code.line(f"store double {one}, ptr {at.name}, align 8")
+            at = at.at(stride)
 
     def address(self, index: int) -> Ptr:
         """Load an address from a table of addresses."""

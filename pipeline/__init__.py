@@ -1,0 +1,1 @@
+"""One YAML file in, a fitted, checkpointed, reported mixture out."""

@@ -1,0 +1,32 @@
+"""Exit codes, and which error leads to which.
+
+0 finished; 1 an unexpected fault; 2 configuration; 3 data; 4 cluster, memory or storage: repeating
+later may succeed; 5 the chosen fit did not converge, its model is written; 130 and 143 interrupted
+and terminated, resumable.
+"""
+
+from __future__ import annotations
+
+from gmm_dask import CheckpointError, ConfigError, DataError, FormatError, ResourceError
+
+FINISHED, FAULT, CONFIG, DATA, RESOURCE, NOT_CONVERGED = 0, 1, 2, 3, 4, 5
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: leave at once, without waiting for the pass."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an error."""
+    if isinstance(error, Terminated):
+        return TERMINATED
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, CheckpointError):
+        return CONFIG if "belongs to another" in str(error) else RESOURCE
+    if isinstance(error, DataError | FormatError):
+        return DATA
+    if isinstance(error, ConfigError):
+        return CONFIG
+    return RESOURCE if isinstance(error, ResourceError | MemoryError) else FAULT

@@ -1,0 +1,144 @@
+"""``run.json``: what a run is, how far it came and what it wrote; and ``events.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gmm_dask import ConfigError, FormatError, __version__
+from pipeline.sinks.files import write_json_atomic
+
+VERSION = 1
+PACKAGES = ("numpy", "scipy", "numba", "dask", "distributed", "zarr", "pyarrow", "scikit-learn")
+LARGEST = 64 << 20
+KEPT = ("attempts", "run.lock", "heartbeat.json")
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which bit-equality rests."""
+    found = {"gmm-dask": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        found[package] = metadata.version(package)
+    return found
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest: dict[str, Any] = {}
+
+    @property
+    def file(self) -> Path:
+        """The manifest's file."""
+        return self.path / "run.json"
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the stored manifest, or None where there is none.
+
+        Raises
+        ------
+        FormatError
+            It is damaged, or written by a newer version.
+        """
+        return read_manifest(self.file) if self.file.exists() else None
+
+    def begin(self, manifest: dict[str, Any]) -> None:
+        """Write a fresh manifest."""
+        self.manifest = {"version": VERSION, **manifest}
+        self.write()
+
+    def update(self, **changes: Any) -> None:
+        """Change some keys and write."""
+        self.manifest = {**self.manifest, **changes}
+        self.write()
+
+    def write(self) -> None:
+        """Write the manifest at once or not at all."""
+        write_json_atomic(self.file, self.manifest)
+
+    def event(self, what: str, **details: Any) -> None:
+        """Append one line to ``events.jsonl``."""
+        line = json.dumps({"time": now(), "event": what, **details}, default=str)
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def set_aside(self) -> Path | None:
+        """Move what an earlier attempt wrote into ``attempts/N``; return where."""
+        old = [item for item in self.path.glob("*") if item.name not in KEPT]
+        if not old:
+            return None
+        attempts = self.path / "attempts"
+        taken = [int(item.name) for item in attempts.glob("*") if item.name.isdigit()]
+        target = attempts / str(max(taken, default=0) + 1)
+        target.mkdir(parents=True)
+        for item in old:
+            shutil.move(str(item), target / item.name)
+        return target
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return a manifest from its file.
+
+    Raises
+    ------
+    FormatError
+        It is damaged, too large, or written by a newer version.
+    """
+    if path.stat().st_size > LARGEST:
+        raise FormatError(f"{path} is larger than {LARGEST} bytes: this is no manifest")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise FormatError(f"{path} is damaged: {error}. Start over with --fresh") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("version"), int):
+        raise FormatError(f"{path} is no manifest of a run. Start over with --fresh")
+    if manifest["version"] > VERSION:
+        raise FormatError(
+            f"{path} was written by a newer version (format {manifest['version']}, this program "
+            f"reads {VERSION}); update gmm-dask"
+        )
+    return manifest
+
+
+def find_run(target: str | os.PathLike[str], config_dir: str | None = None) -> Path:
+    """Return the folder of a run from a folder or from its configuration's run.dir.
+
+    Raises
+    ------
+    ConfigError
+        There is no run.
+    """
+    folder = Path(config_dir) if config_dir else Path(target)
+    if not (folder / "run.json").is_file():
+        raise ConfigError(
+            f"{folder} holds no run (no run.json): give a run folder or its YAML file"
+        )
+    return folder
+
+
+def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a manifest that ``--json`` prints."""
+    keys = (
+        *("name", "status", "exit_code", "reason", "chosen", "candidates", "rows", "passes"),
+        *("seconds", "outputs", "warnings", "dir"),
+    )
+    return {key: manifest[key] for key in keys if key in manifest}

@@ -1,0 +1,225 @@
+"""What the report draws, measured in one pass: histograms of pairs, probabilities, densities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gmm_dask import Block, Fold, Mixture, posterior_rows
+from pipeline.stages.transform import Transform
+
+FloatArray = npt.NDArray[np.float64]
+
+BINS = 80
+PROBABILITY_BINS = 50
+MOST_PAIRS = 6
+TILE = 16384
+
+
+@dataclass(frozen=True)
+class View:
+    """The plane of two columns, or the line of one, that a figure shows.
+
+    Parameters
+    ----------
+    columns : tuple of one or two int
+        Positions among the shown columns.
+    edges : tuple of arrays
+        Bin edges of each.
+    """
+
+    columns: tuple[int, ...]
+    edges: tuple[FloatArray, ...]
+
+    def counts(self, rows: FloatArray) -> FloatArray:
+        """Return the histogram of rows (n, D); values outside fall into no bin."""
+        picked = [rows[:, c] for c in self.columns]
+        return np.histogramdd(picked, bins=list(self.edges))[0]
+
+
+class FigureSums(NamedTuple):
+    """Counts of all figures."""
+
+    n_rows: FloatArray
+    views: tuple[FloatArray, ...]
+    """One histogram for each `View`."""
+    probability: FloatArray
+    """(50,) rows by largest responsibility, 0 to 1."""
+    density: FloatArray
+    """Rows by log density; first and last bin take what is beyond."""
+    labels: FloatArray
+    """(K,) rows by most probable component."""
+    label_probability: FloatArray
+    """(K,) summed largest responsibility of the rows with this label."""
+    label_entropy: FloatArray
+    """(K,) summed entropy of the rows with this label, nats."""
+
+
+@dataclass(frozen=True)
+class Figures(Fold[Any, FigureSums, FigureSums]):
+    """All histograms of a report over a source in source units.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    transform : Transform
+    views : tuple of View
+        Of source columns, or of transformed ones where `after` is set.
+    after : bool
+        Show what the mixture sees, as after pca, instead of source columns.
+    density_edges : array
+    """
+
+    mixture: Mixture
+    transform: Transform
+    views: tuple[View, ...]
+    after: bool
+    density_edges: FloatArray
+
+    def prepare(self) -> Any:
+        """Factorise the covariances."""
+        return self.mixture.prepare()
+
+    def measure(self, prepared: Any, block: Block) -> FigureSums:
+        """Return the counts of one block."""
+        sums = self._tile(prepared, block.values[:TILE], block.start)
+        for lo in range(TILE, len(block), TILE):
+            tile = self._tile(prepared, block.values[lo : lo + TILE], block.start + lo)
+            sums = self.merge(sums, tile)
+        return sums
+
+    def _tile(self, prepared: Any, values: npt.NDArray[Any], start: int) -> FigureSums:
+        rows = self.transform.apply(values, start)
+        log_density, resp = posterior_rows(self.mixture, prepared, rows)
+        log_density = log_density + self.transform.log_jacobian(values)
+        shown = (rows if self.after else values).astype(np.float64)
+        largest, labels = resp.max(axis=1), resp.argmax(axis=1)
+        K = resp.shape[1]
+        entropy = -(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1)
+        clipped = np.clip(log_density, self.density_edges[0], self.density_edges[-1])
+        return FigureSums(
+            np.asarray(float(len(values))),
+            tuple(view.counts(shown) for view in self.views),
+            np.histogram(largest, PROBABILITY_BINS, (0.0, 1.0))[0].astype(np.float64),
+            np.histogram(clipped, self.density_edges)[0].astype(np.float64),
+            np.bincount(labels, minlength=K).astype(np.float64),
+            np.bincount(labels, largest, minlength=K),
+            np.bincount(labels, entropy, minlength=K),
+        )
+
+    def finish(self, stats: FigureSums) -> FigureSums:
+        """Return the counts."""
+        return stats
+
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of one tile."""
+        D, K = len(self.transform.before), self.mixture.n_components
+        return 8 * min(rows, TILE) * (3 * D + 5 * K + 8)
+
+    @property
+    def stats_bytes(self) -> int:
+        """Bytes of all counts."""
+        cells = sum(int(np.prod([len(e) - 1 for e in view.edges])) for view in self.views)
+        return 8 * (
+            cells + PROBABILITY_BINS + len(self.density_edges) + 3 * self.mixture.n_components
+        )
+
+
+def leading_columns(
+    means: FloatArray, covariances: FloatArray, weights: FloatArray, most: int
+) -> list[int]:
+    """Return the columns that separate the components best, best first.
+
+    Ranked by the variance of the component means over the mean variance within components.
+
+    Parameters
+    ----------
+    means : (K, D)
+    covariances : (K, D, D)
+    weights : (K,)
+    most : int
+    """
+    centre = weights @ means
+    between = weights @ (means - centre) ** 2
+    within = weights @ np.diagonal(covariances, axis1=1, axis2=2)
+    ratio = between / np.where(within > 0, within, 1.0)
+    if len(means) == 1:
+        ratio = within
+    order = np.argsort(-ratio, kind="stable")
+    return [int(column) for column in order[:most]]
+
+
+def views_of(columns: list[int], sample: FloatArray) -> tuple[View, ...]:
+    """Return the views of all pairs of columns (at most 6), or of the only column."""
+    edges = {c: edges_of(sample[:, c]) for c in columns}
+    if len(columns) == 1:
+        return (View((columns[0],), (edges[columns[0]],)),)
+    pairs = list(combinations(columns, 2))[:MOST_PAIRS]
+    return tuple(View((a, b), (edges[a], edges[b])) for a, b in pairs)
+
+
+def edges_of(values: FloatArray, bins: int = BINS) -> FloatArray:
+    """Return bin edges over the central 99.8 % of some values, widened by a tenth."""
+    low, high = np.quantile(values, [0.001, 0.999])
+    margin = 0.1 * (high - low) or max(abs(low), 1.0) * 0.1
+    return np.linspace(low - margin, high + margin, bins + 1)
+
+
+def ellipse(
+    mean: FloatArray, covariance: FloatArray, radius: float, points: int = 73
+) -> FloatArray:
+    """Return the closed contour (points, 2) at a Mahalanobis radius of a plane Gaussian."""
+    angle = np.linspace(0, 2 * np.pi, points)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    values, vectors = np.linalg.eigh(covariance)
+    outline: FloatArray = mean + radius * ((vectors * np.sqrt(values.clip(0))) @ circle).T
+    return outline
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Counts of labels by category of some identity columns, block by block.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    transform : Transform
+    identity : callable
+        ``identity(lo, hi)`` returns a table with the columns.
+    columns : tuple of str
+    """
+
+    mixture: Mixture
+    transform: Transform
+    identity: Any
+    columns: tuple[str, ...]
+
+    def __call__(self, block: Block) -> dict[str, dict[str, list[int]]]:
+        """Return for each column the counts (K,) of every category in the block."""
+        rows = self.transform.apply(block.values, block.start)
+        _, resp = posterior_rows(self.mixture, None, rows)
+        labels = resp.argmax(axis=1)
+        table = self.identity(block.start, block.start + len(block))
+        counts: dict[str, dict[str, list[int]]] = {}
+        for column in self.columns:
+            categories = np.asarray(table.column(column).cast("string").fill_null("missing"))
+            found = counts.setdefault(column, {})
+            for category in np.unique(categories):
+                of = np.bincount(labels[categories == category], minlength=resp.shape[1])
+                found[str(category)] = of.tolist()
+        return counts
+
+
+def merged(parts: tuple[dict[str, dict[str, list[int]]], ...]) -> dict[str, dict[str, list[int]]]:
+    """Return the summed counts of all blocks."""
+    total: dict[str, dict[str, FloatArray]] = {}
+    for part in parts:
+        for column, counts in part.items():
+            into = total.setdefault(column, {})
+            for category, of in counts.items():
+                into[category] = into.get(category, np.zeros(len(of))) + np.asarray(of)
+    return {c: {k: v.astype(int).tolist() for k, v in d.items()} for c, d in total.items()}

@@ -1,0 +1,294 @@
+"""`Transform`: the chain of fitted steps, and the source seen through it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gmm_dask import Block, ConfigError, Engine, Fold, RowShare, Source, find_frame
+from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, Standardize, step_from
+
+
+class StepSettings(Protocol):
+    """One configured step; see the ``transform`` section."""
+
+    @property
+    def name(self) -> str:
+        """standardize, log, arcsinh or pca."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Columns to limit the step to."""
+        ...
+
+    @property
+    def cofactor(self) -> float | None:
+        """Of arcsinh."""
+        ...
+
+    @property
+    def n_components(self) -> int | None:
+        """Of pca."""
+        ...
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Fitted steps in order; without steps it changes nothing.
+
+    Parameters
+    ----------
+    before : tuple of str
+        Names of the source columns.
+    steps : tuple of FittedStep
+    """
+
+    before: tuple[str, ...]
+    steps: tuple[FittedStep, ...] = ()
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Names of the columns that the mixture sees."""
+        names = self.before
+        for step in self.steps:
+            names = step.columns(names)
+        return names
+
+    @property
+    def reduces(self) -> bool:
+        """Whether densities are in a space of fewer dimensions than the source."""
+        return len(self.after) < len(self.before)
+
+    def apply(self, values: npt.NDArray[Any], start: int = 0) -> npt.NDArray[Any]:
+        """Map rows (n, D) from source units to what the mixture sees."""
+        if not self.steps:
+            return values
+        rows = values.astype(np.float64)
+        for step in self.steps:
+            rows = step.apply(rows, start)
+        return np.ascontiguousarray(rows)
+
+    def invert(self, rows: FloatArray) -> FloatArray:
+        """Map rows back into source units."""
+        for step in reversed(self.steps):
+            rows = step.invert(rows)
+        return rows
+
+    def invert_covariance(self, mean: FloatArray, covariance: FloatArray) -> FloatArray:
+        """Map a covariance back into source units, linearised at the mean."""
+        for step in reversed(self.steps):
+            covariance = step.invert_covariance(mean, covariance)
+            mean = step.invert(mean[None])[0]
+        return covariance
+
+    def log_jacobian(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Return for each row what turns its log density into source units, (n,)."""
+        rows = values.astype(np.float64)
+        total = np.zeros(len(rows))
+        for step in self.steps:
+            total += step.log_jacobian(rows)
+            rows = step.apply(rows)
+        return total
+
+    @property
+    def constant_jacobian(self) -> float | None:
+        """The log Jacobian where it is the same for all rows, else None."""
+        parts = [step.constant_jacobian for step in self.steps]
+        known = [part for part in parts if part is not None]
+        return sum(known, 0.0) if len(known) == len(parts) else None
+
+    def describe(self) -> list[str]:
+        """Return the steps in words."""
+        return [describe_step(step) for step in self.steps]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values and arrays for a model file."""
+        return {"before": self.before, "steps": tuple(step.as_dict() for step in self.steps)}
+
+    @staticmethod
+    def from_dict(stored: dict[str, Any]) -> Transform:
+        """Return the transform that `as_dict` stored."""
+        steps = tuple(step_from(step) for step in stored["steps"])
+        return Transform(tuple(stored["before"]), steps)
+
+
+def describe_step(step: FittedStep) -> str:
+    """Return a step in words."""
+    if isinstance(step, Pca):
+        share = float(step.explained.sum())
+        return f"pca: {len(step.components)} components, {share:.1%} of the variance"
+    if isinstance(step, Elementwise):
+        of = ", ".join(step.labels)
+        by = f" with cofactor {step.cofactor:g}" if step.name == "arcsinh" else ""
+        return f"{step.name}{by} of {of}"
+    return "standardize: each column to mean 0 and standard deviation 1"
+
+
+@dataclass(frozen=True)
+class TransformedSource:
+    """A source whose rows pass through a transform as they are read.
+
+    Parameters
+    ----------
+    source : Source
+    transform : Transform
+    """
+
+    source: Source
+    transform: Transform
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.source.n_rows
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names after the transform."""
+        return self.transform.after
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 once there are steps."""
+        return np.dtype(np.float64) if self.transform.steps else self.source.dtype
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the source and the fitted steps."""
+        digest = hashlib.sha256(self.source.fingerprint.encode())
+        for step in self.transform.steps:
+            for key, value in sorted(step.as_dict().items()):
+                digest.update(key.encode())
+                digest.update(
+                    np.asarray(value).tobytes() if key != "labels" else repr(value).encode()
+                )
+        return digest.hexdigest()
+
+    def read(self, lo: int, hi: int) -> Block:
+        """Return transformed rows lo to hi."""
+        block = self.source.read(lo, hi)
+        return Block(self.transform.apply(block.values, lo), lo)
+
+
+def fit_transform(steps: Sequence[StepSettings], source: Source, engine: Engine) -> Transform:
+    """Return the fitted transform of a source.
+
+    One pass for each run of linear steps (standardize, pca), none for log and arcsinh.
+
+    Raises
+    ------
+    ConfigError
+        Unknown columns, or more principal components than columns.
+    DataError
+        Values that are not finite, or constant columns before standardize.
+    """
+    transform = Transform(source.columns)
+    moments: tuple[FloatArray, FloatArray] | None = None
+    for step in steps:
+        if step.name in ("log", "arcsinh"):
+            fitted: FittedStep = _elementwise(step, transform.after)
+            moments = None
+        else:
+            strict = "raise" if step.name == "standardize" else "allow"
+            moments = moments or _moments(TransformedSource(source, transform), engine, strict)
+            fitted = _linear(step, *moments)
+            mean, covariance = moments
+            moments = _after(fitted, mean, covariance)
+        transform = Transform(transform.before, (*transform.steps, fitted))
+    return transform
+
+
+def _elementwise(step: StepSettings, names: tuple[str, ...]) -> Elementwise:
+    labels = step.columns or names
+    unknown = [label for label in labels if label not in names]
+    if unknown:
+        raise ConfigError(
+            f"transform.{step.name}.columns: {', '.join(unknown)} not among {', '.join(names)}"
+        )
+    where = tuple(names.index(label) for label in labels)
+    return Elementwise(step.name, where, tuple(labels), step.cofactor or 1.0)
+
+
+def _moments(source: Source, engine: Engine, constant: str) -> tuple[FloatArray, FloatArray]:
+    frame, _ = find_frame(engine, source, constant=constant)
+    scatter = frame.scatter * np.outer(frame.scale, frame.scale)
+    return frame.backward(frame.centre), scatter
+
+
+def _linear(step: StepSettings, mean: FloatArray, covariance: FloatArray) -> FittedStep:
+    if step.name == "standardize":
+        return Standardize(mean, np.sqrt(np.diagonal(covariance)))
+    D, m = len(mean), step.n_components or 1
+    if m > D:
+        raise ConfigError(f"transform.pca: {m} components of {D} columns; at most {D} are possible")
+    values, vectors = np.linalg.eigh(covariance)
+    leading = vectors[:, ::-1][:, :m].T
+    largest = np.take_along_axis(leading, np.abs(leading).argmax(axis=1)[:, None], axis=1)
+    components = np.ascontiguousarray(leading * np.sign(largest))
+    return Pca(mean, components, values[::-1][:m] / values.sum())
+
+
+def _after(
+    step: FittedStep, mean: FloatArray, covariance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and covariance after a linear step."""
+    if isinstance(step, Pca):
+        return np.zeros(len(step.components)), step.components @ covariance @ step.components.T
+    assert isinstance(step, Standardize)
+    scale = np.outer(step.deviation, step.deviation)
+    return np.zeros(len(mean)), covariance / scale
+
+
+class JacobianSums(NamedTuple):
+    """Summed log Jacobians of training rows and held-out rows."""
+
+    train: FloatArray
+    """(2,) sum and rows."""
+    held: FloatArray
+    """(2,)."""
+
+
+@dataclass(frozen=True)
+class LogJacobian(Fold[None, JacobianSums, JacobianSums]):
+    """Sum of the log Jacobian over the rows of a source.
+
+    Parameters
+    ----------
+    transform : Transform
+    rows : RowShare, optional
+        Training rows; the others are held out.
+    """
+
+    transform: Transform
+    rows: RowShare | None = None
+
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
+    def measure(self, prepared: None, block: Block) -> JacobianSums:  # noqa: ARG002
+        """Return the sums of one block."""
+        each = self.transform.log_jacobian(block.values)
+        train = np.ones(len(each), bool) if self.rows is None else self.rows.mask(block)
+        return JacobianSums(
+            np.array([each[train].sum(), float(train.sum())]),
+            np.array([each[~train].sum(), float((~train).sum())]),
+        )
+
+    def finish(self, stats: JacobianSums) -> JacobianSums:
+        """Return the sums."""
+        return stats
+
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of a transformed block."""
+        return 24 * rows * len(self.transform.before)
+
+    @property
+    def stats_bytes(self) -> int:
+        """Bytes of four numbers."""
+        return 32
