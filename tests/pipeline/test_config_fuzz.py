@@ -62,18 +62,18 @@ def attempt(text: str, sets: list[str]) -> None:
 
 
 @given(files, overrides)
-@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_gives_a_configuration_or_a_config_error(text, sets):
     attempt(text, sets)
 
 
 @given(overrides)
-@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_override_of_a_good_file_does_too(sets):
     attempt("source: {path: x}\nmodel: {n_components: 3}\n", sets)
 
 
 @given(st.sampled_from(PATHS), flow)
-@settings(max_examples=4000, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_value_of_any_key_does_too(path, value):
     attempt("source: {path: x}\nmodel: {n_components: 3}\n", [f"{path}={value}"])

@@ -98,6 +98,7 @@ def test_values_of_overrides(override, section, key, value):
         ("model.tolerance=1", "--set model.tolerance=1: no such key; write model.tol"),
         ("nothing", "--set nothing: write --set section.key=value"),
         ("=5", "--set =5: write --set section.key=value"),
+        ("model.tol=", "--set model.tol=: needs a finite number such as 0.001 or 1e-3, got null"),
         ("model..tol=5", "--set model..tol=5: write --set section.key=value"),
         ("source.columns=[a,", "--set source.columns=[a,: not readable as YAML"),
         ("source.columns=[!!str a]", "--set source.columns=[!!str a]: tags such as"),

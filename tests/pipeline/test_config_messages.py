@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gmm_dask.errors import ConfigError
-from pipeline.config import load, loads
+from pipeline.config import Config, load, loads
+from pipeline.config.words import USUAL, known_keys
 
 GOOD = "source: {path: x.csv}\nmodel: {n_components: 3}\n"
 
@@ -51,6 +52,16 @@ def test_keys_that_do_not_exist(path, said):
     assert message(text) == f"config gaia.yaml:{line}: {path}: {said}"
 
 
+@pytest.mark.parametrize("section", list(USUAL))
+def test_the_table_of_usual_words_leads_to_keys_that_exist(section):
+    known = {".".join(path) for path in known_keys(Config)}
+    for word, right in USUAL[section].items():
+        place = right.partition(":")[0]
+        assert (f"transform.{place}" if section == "transform" else place) in known
+        assert f"{section}.{word}" not in known
+        assert word == word.lower()
+
+
 def test_a_misspelt_required_key_is_told_once():
     text = "source:\n  path: x\nmodel:\n  n_component: 3\n"
     said = "config gaia.yaml:4: model.n_component: no such key. Did you mean n_components?"
@@ -65,6 +76,8 @@ def test_a_misspelt_required_key_is_told_once():
         ("modle: 3", "modle: no such key. Did you mean model?"),
         ("pca: 3", "pca: no such key; write transform: [pca: 20]"),
         ("transform: [standardise]", "[0].standardise: no such step. Did you mean standardize?"),
+        ("transform: [scale]", "transform[0].scale: no such step; write standardize"),
+        ("transform: [seed]", "[0].seed: no such step. Known here: standardize, log, arcsinh, pca"),
         ("transform: [{pca: 2, log: {}}]", "transform[0]: a step is one word"),
         ("transform: [arcsinh]", "transform[0].arcsinh.cofactor: required: it has no default"),
         ("transform: [pca]", "transform[0].pca: needs a whole number"),
@@ -141,6 +154,11 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file():
         "nothing",
     ]
     assert lines[-1].startswith("--set cluster.cache=disk: disk is not one of auto")
+
+
+def test_a_section_of_the_wrong_shape_is_told_once():
+    got = message("source: 5\nmodel: {n_components: 3}\n")
+    assert got == "config gaia.yaml:1: source: needs key: value pairs, got 5"
 
 
 def test_duplicates_are_told_with_the_rest():

@@ -1,0 +1,85 @@
+"""What the schema knows and this version cannot do; a row goes when its feature arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from pipeline.config.reader import Problem
+from pipeline.config.schema import Config
+
+
+class Later(NamedTuple):
+    """A key, when its value asks for something missing, and what that is."""
+
+    path: str
+    asks: Callable[[Any], bool]
+    what: str
+
+
+def _given(value: Any) -> bool:
+    return value not in (None, (), {}, False)
+
+
+def _is(*words: str) -> Callable[[Any], bool]:
+    return lambda value: value in words
+
+
+def _not(word: str) -> Callable[[Any], bool]:
+    return lambda value: value != word
+
+
+def _holds(word: str) -> Callable[[Any], bool]:
+    return lambda value: word in value
+
+
+def _has_step(word: str) -> Callable[[Any], bool]:
+    return lambda steps: any(step.name == word for step in steps)
+
+
+LATER = (
+    Later("source.noise", _given, "errors of each row's values"),
+    Later("source.sample_weight", _given, "row weights"),
+    Later("source.missing_values", _given, "values that mean missing"),
+    Later("source.group", _given, "groups of rows"),
+    Later("transform", _has_step("rgb_to_hsv"), "step rgb_to_hsv"),
+    Later("model.missing", _is("marginalize"), "fitting of rows with missing values"),
+    Later("model.weights", _not("free"), "weights held to a law"),
+    Later("model.weights_by", _is("group"), "weights by group"),
+    Later("model.background", _not("none"), "uniform background"),
+    Later("model.circular", _given, "columns that are angles"),
+    Later("model.frozen", _given, "frozen parameters"),
+    Later("model.start_from", _given, "start from an earlier model"),
+    Later("model.assignment", _is("hard"), "hard assignment"),
+    Later("model.components", _given, "components for droplets"),
+    Later("model.copies", _given, "components for droplets"),
+    Later("model.weight_tail", _given, "components for droplets"),
+    Later("model.linkage", _given, "components for droplets"),
+    Later("select.criterion", _is("stability"), "choice by stability"),
+    Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
+    Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
+    Later("output.columns", _holds("outlier"), "column outlier"),
+    Later("output.columns", _holds("deconvolved_mean"), "column deconvolved_mean"),
+    Later("output.columns", _holds("imputed"), "column imputed"),
+)
+
+# A section that arrives later is off, although the schema gives it defaults.
+OFF = {"diagnose": "diagnosing of what a fit means"}
+
+
+def missing_features(config: Config) -> Iterator[Problem]:
+    """Yield a refusal for each key that asks for what this version cannot do."""
+    for path, asks, what in LATER:
+        *above, key = path.split(".")
+        section = getattr(config, above[0]) if above else config
+        if section is not False and asks(getattr(section, key)):
+            yield Problem(tuple(path.split(".")), f"this version has no {what} yet; take it out")
+    for key, what in OFF.items():
+        if key in config.model_fields_set and getattr(config, key) is not False:
+            sentence = f"this version has no {what} yet; take it out, or write {key}: false"
+            yield Problem((key,), sentence)
+
+
+def without_missing(config: Config) -> Config:
+    """Switch off the sections that this version cannot run."""
+    return config.model_copy(update=dict.fromkeys(OFF, False))
