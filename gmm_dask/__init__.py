@@ -12,6 +12,7 @@ from gmm_dask.blocks import ArraySource, Block, Frame, Source
 from gmm_dask.drive import Interrupted, PassDone
 from gmm_dask.engine.base import Engine, PassRecord
 from gmm_dask.engine.local import LocalEngine
+from gmm_dask.engine.memory import Projection, human_bytes, project
 from gmm_dask.engine.plan import Plan, plan_for
 from gmm_dask.errors import (
     CheckpointError,
@@ -38,11 +39,14 @@ from gmm_dask.folds.sample import Sample
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.mixture import Mixture
 from gmm_dask.rows import RowFunction, posterior_rows
-from gmm_dask.search import Grid
+from gmm_dask.search import Grid, pass_fold
 from gmm_dask.selection import Candidate
 from gmm_dask.state import CheckpointSettings, Resumed
 from gmm_dask.stats import Batch, Fold, batch
+from gmm_dask.store.heartbeat import read_beat
 from gmm_dask.store.lock import RunLock
+from gmm_dask.store.owner import is_alive
+from gmm_dask.store.spool import spool
 from gmm_dask.store.zarr_source import ZarrSource
 
 if TYPE_CHECKING:
@@ -87,6 +91,7 @@ __all__ = [
     "PassRecord",
     "Plan",
     "PlanError",
+    "Projection",
     "ResourceError",
     "Resumed",
     "RowFunction",
@@ -101,10 +106,16 @@ __all__ = [
     "check_workers",
     "find_frame",
     "fit_many",
+    "human_bytes",
+    "is_alive",
+    "pass_fold",
     "passes_left",
     "plan_for",
     "posterior_rows",
+    "project",
+    "read_beat",
     "run_grid",
+    "spool",
 ]
 
 

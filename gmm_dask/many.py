@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from gmm_dask.blocks import FloatArray, Source
 from gmm_dask.drive import Driven, Fits, Interrupted, Search, Watch, drive, keep_all
 from gmm_dask.engine.base import Engine
+from gmm_dask.engine.blas import one_blas_thread
 from gmm_dask.errors import DataError
 from gmm_dask.first_pass import find_frame
 from gmm_dask.fits.restart import Restart
@@ -124,8 +125,9 @@ def run_grid(
         on_resume(resumed)
     watchers: list[Watch] = [*watch, saver] if saver else list(watch)
     number = resumed.number if resumed else 0
-    done = _drive(run, fits, search, watchers, number, on_interrupt, saver)
-    candidates, comparison = evaluate(engine, source, grid, done.fits)
+    with one_blas_thread():  # M-steps too: their bits must not depend on the number of cores
+        done = _drive(run, fits, search, watchers, number, on_interrupt, saver)
+        candidates, comparison = evaluate(engine, source, grid, done.fits)
     return GridResult(candidates, comparison, done.number, resumed, done.interrupted)
 
 

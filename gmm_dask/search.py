@@ -21,8 +21,10 @@ from gmm_dask.fits.starts import (
     choose_rows,
     start_seed,
 )
+from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.mixture import Mixture
+from gmm_dask.stats import Batch, batch
 
 INIT_PARAMS = ("auto", "kmeans", "k-means||", "k-means++", "random", "random_from_data")
 # What `auto` does in turn: starts that fail on different data.
@@ -123,6 +125,14 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
     return Mixture(family, GaussianParams(means, covariances), np.full((1, K), 1.0 / K), frame)
+
+
+def pass_fold(grid: Grid, n_columns: int) -> Batch:
+    """Return what a pass of the whole grid asks, for plans made before any row is read."""
+    frame = Frame.identity(n_columns)
+    kinds = [(K, kind) for kind in grid.covariance_type for K in grid.n_components]
+    folds = [EStep(template(grid, frame, K, kind), grid.rows) for K, kind in kinds]
+    return batch([fold for fold in folds for _ in range(grid.n_init)])
 
 
 def floor_of(grid: Grid, frame: Frame) -> Floor:

@@ -194,7 +194,7 @@ def check_mixture(value: Any, path: Any) -> Mixture:
     if not sound:
         raise FormatError(f"{path}: the stored mixture is damaged (shapes or values)")
     try:
-        value.family.factors(value.params)
+        value.family.validate(value.params)
     except DataError as error:
         raise FormatError(f"{path}: the stored mixture is damaged: {error}") from None
     return value

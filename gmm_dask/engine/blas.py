@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 _lock = Lock()
 _inside = 0
 _limits: Any = None
+_controller: Any = None
 
 
 @contextmanager
@@ -31,10 +32,12 @@ def one_blas_thread() -> Iterator[None]:
 
 def _enter() -> None:
     """Count a caller in; the first sets the limit."""
-    global _inside, _limits
+    global _inside, _limits, _controller
     with _lock:
         if _inside == 0:
-            _limits = threadpool_limits(1, user_api="blas")
+            # finding the libraries reads /proc for milliseconds, and they do not change
+            _controller = _controller or ThreadpoolController()
+            _limits = _controller.limit(limits=1, user_api="blas")
         _inside += 1
 
 

@@ -173,7 +173,8 @@ class DaskEngine(Engine):
         where = "a merge of statistics"
         if block is not None:
             lo, hi = question.plan.block(block)
-            where = f"block {block} (rows {lo} to {hi - 1})"
+            # the scheduler blames every task that waited on the dead worker
+            where = f"block {block} (rows {lo} to {hi - 1}) or one queued beside it"
         elif loss.key is None:
             return str(loss)
         reached = memory_kills(self.client, loss.worker)

@@ -213,15 +213,17 @@ def outcome(future: Future[Any], watch: Watch) -> Partial:
     step = min(watch.timeout / 5, 2.0)
     while not done.wait(step):
         watch.tick()
-    if future.status == "error":
-        raise _translated(future.exception(timeout=watch.timeout))
+    if future.status == "cancelled":
+        raise Lost("the pass was cancelled: workers were restarted, or the scheduler was lost")
     try:
-        result: Partial = future.result(timeout=watch.timeout)
-    except CANCELLED as error:
-        raise Lost(f"the pass was cancelled: {error}") from error
-    except OSError as error:
-        raise Lost(f"the result did not arrive: {type(error).__name__}: {error}") from error
-    return result
+        if future.status == "error":
+            error = future.exception(timeout=watch.timeout)
+        else:
+            result: Partial = future.result(timeout=watch.timeout)
+            return result
+    except NO_ANSWER as fault:
+        raise Lost(f"the result did not arrive: {type(fault).__name__}: {fault}") from fault
+    raise _translated(error)
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame, IntArray
-from gmm_dask.errors import ConfigError
+from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.families.floors import Floor
 from gmm_dask.families.linalg import cholesky, inverse_factor, log_det_factor
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
@@ -78,6 +78,18 @@ class Gaussian:
         if self.covariance_type == "diag":
             return root, np.log(root).sum(axis=1)
         return root, params.means.shape[1] * np.log(root)
+
+    def validate(self, params: GaussianParams) -> None:
+        """Raise DataError, naming the component, if a covariance is not positive definite."""
+        S = params.covariances
+        if self.covariance_type in ("full", "tied"):
+            cholesky(S if self.covariance_type == "full" else S[None])
+        elif not (S > 0).all() or not np.isfinite(S).all():
+            bad = int(np.argmin(S.reshape(len(S), -1).min(axis=1)))
+            raise DataError(
+                f"component {bad}: a variance is {np.min(S[bad]):.3g}; it must be positive: raise "
+                "reg_covar or use fewer components"
+            )
 
     def maximize(
         self, params: GaussianParams, count: FloatArray, moments: GaussianMoments

@@ -59,7 +59,7 @@ class EM:
         bounds = (*self.lower_bounds, per_row)
         try:
             mixture = m_step(self.mixture, answer)
-            mixture.family.factors(mixture.params)
+            mixture.family.validate(mixture.params)
         except DataError:
             return replace(self, lower_bounds=bounds, outcome=Outcome.DEGENERATE)
         outcome = self._outcome(bounds)

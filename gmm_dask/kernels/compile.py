@@ -51,6 +51,13 @@ def processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+def vector_registers() -> int:
+    """Return how many vectors of eight float64 the processor's registers hold, less a few."""
+    if "+avx512f" in processor()[1].split(","):
+        return 28
+    return 6
+
+
 def target(features: str | None = None) -> Any:
     """Return LLVM's description of this machine (of one with other features, for tests)."""
     name, own = processor()

@@ -66,11 +66,11 @@ def log_prob(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray
     """
     rows = frame_rows(prepared, values)
     result = np.empty((len(rows), len(prepared.means)))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         for k in range(result.shape[1]):
             z = whiten(prepared, rows, k)
             result[:, k] = prepared.log_norm[k] - 0.5 * np.einsum("ij,ij->i", z, z)
-    np.maximum(result, LOG_PROB_MIN, out=result)
+    np.fmax(result, LOG_PROB_MIN, out=result)
     return result
 
 

@@ -2,45 +2,58 @@
 
 A pass has two steps: `ready` chooses a row of the table and derives from the parameters
 whatever that row needs, once per pass and process; `measure` and the other functions then take
-blocks of rows. `e_step`, `log_prob`, `log_prob_norm` and `moments` do both at once.
+blocks of rows. `e_step`, `log_prob`, `log_prob_norm`, `resp` and `moments` do both at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray
-from gmm_dask.kernels import reference
-from gmm_dask.kernels.types import LOG_PROB_MIN, EStepSums, GaussianMoments, GaussianPrepared
+from gmm_dask.kernels import fused, rows
+from gmm_dask.kernels.layout import form_of, layout
+from gmm_dask.kernels.rows import Assignments
+from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
 
-Model = tuple[GaussianPrepared, FloatArray]
-
-
-class Ready(NamedTuple):
-    """A model with everything that its kernel derives from the parameters. Never pickled."""
-
-    prepared: GaussianPrepared
-    log_weights: FloatArray
-    """(K,)."""
+Ready = fused.Model
 
 
-def ready(prepared: GaussianPrepared, log_weights: FloatArray) -> Ready:
-    """Choose the kernel of a model and derive its constants, once per pass and process."""
-    return Ready(prepared, log_weights)
+def ready(prepared: GaussianPrepared, log_weights: FloatArray, hard: bool = False) -> Ready:
+    """Choose the kernel of a model and derive its constants, once per pass and process.
+
+    Parameters
+    ----------
+    prepared : GaussianPrepared
+    log_weights : (K,)
+        -inf is allowed for components of weight 0.
+    hard : bool
+        Give each row to its likeliest component alone (k-means, classification EM).
+
+    Raises
+    ------
+    DataError
+        If no component has positive weight.
+    """
+    return Ready(prepared, log_weights, layout(prepared, log_weights), hard)
 
 
 def measure(model: Ready, values: npt.NDArray[Any]) -> EStepSums:
     """Return the E-step sums of rows (n, D), float32 or float64 in source units."""
-    return reference.e_step(model.prepared, model.log_weights, values)
+    return fused.e_step(model, values)
 
 
 def measure_many(models: Sequence[Ready], values: npt.NDArray[Any]) -> tuple[EStepSums, ...]:
     """Return the E-step sums of several live fits on the same rows."""
     return tuple(measure(model, values) for model in models)
+
+
+def assign(model: Ready, values: npt.NDArray[Any]) -> Assignments:
+    """Return each row's likeliest component, its probability, and the row's log density."""
+    return rows.assign(model, values)
 
 
 def e_step(
@@ -50,43 +63,40 @@ def e_step(
     return measure(ready(prepared, log_weights), values)
 
 
-def e_step_many(models: Sequence[Model], values: npt.NDArray[Any]) -> tuple[EStepSums, ...]:
+def e_step_many(
+    models: Sequence[tuple[GaussianPrepared, FloatArray]], values: npt.NDArray[Any]
+) -> tuple[EStepSums, ...]:
     """Return the E-step sums of several live fits on the same rows."""
     return measure_many([ready(*model) for model in models], values)
 
 
 def log_prob(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray:
-    """Return the log density (n, K) of each row under each component."""
-    return reference.log_prob(prepared, values)
+    """Return the log density (n, K) of each row under each component, at least -1e300."""
+    return rows.log_prob(prepared, layout(prepared, np.zeros(len(prepared.means))), values)
 
 
 def log_prob_norm(
     prepared: GaussianPrepared, log_weights: FloatArray, values: npt.NDArray[Any]
 ) -> FloatArray:
     """Return the log density (n,) of each row under the mixture."""
-    return reference.log_sum_exp(log_prob(prepared, values) + log_weights)
+    return assign(ready(prepared, log_weights), values).log_prob_norm
 
 
 def resp(
     prepared: GaussianPrepared, log_weights: FloatArray, values: npt.NDArray[Any]
 ) -> FloatArray:
     """Return the responsibilities (n, K)."""
-    log_joint = log_prob(prepared, values) + log_weights
-    norm = reference.log_sum_exp(log_joint)
-    result: FloatArray = np.exp(log_joint - norm[:, None])
-    lost = norm <= 0.5 * LOG_PROB_MIN
-    if lost.any():
-        result[lost] = reference.nearest(prepared, values[lost], log_weights)
-    return result
+    return rows.resp(ready(prepared, log_weights), values)
 
 
 def moments(
     prepared: GaussianPrepared, values: npt.NDArray[Any], resp: FloatArray
 ) -> GaussianMoments:
     """Return the sums about the means of `prepared`, given responsibilities (n, K)."""
-    return reference.moments(prepared, values, resp)
+    equal = layout(prepared, np.zeros(len(prepared.means)))
+    return fused.given_moments(prepared, equal, values, resp)
 
 
 def describe(prepared: GaussianPrepared) -> str:
     """Return the name of the row of the table that will be used."""
-    return f"reference {prepared.covariance_type}"
+    return f"fused {form_of(prepared)}"

@@ -16,10 +16,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gmm_dask.kernels.native.values import BITS, LANES, VEC, Index, Int, Mask, Ptr, Vec, integer
 
-LoopBody = Callable[[Int, list[Vec]], Sequence[Vec] | None]
+Carried = Vec | Int
+LoopBody = Callable[[Int, list[Any]], Sequence[Carried] | None]
 
 
 @dataclass
@@ -40,7 +42,6 @@ class Code:
     arguments: str
     public: bool = False
     lines: list[str] = field(default_factory=list)
-    declared: set[str] = field(default_factory=set)
     block: str = "entry"
     count: int = 0
 
@@ -77,6 +78,10 @@ class Code:
         word = f"double 0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
         return Vec(self, "<" + ", ".join([word] * LANES) + ">")
 
+    def constant(self, value: int) -> Int:
+        """Return an integer known at generation time."""
+        return Int(self, str(value))
+
     def splat(self, scalar: str) -> Vec:
         """Return a run-time double in all lanes."""
         first = self.emit(f"insertelement {VEC} poison, double {scalar}, i64 0")
@@ -86,7 +91,6 @@ class Code:
     def fma(self, a: Vec, b: Vec, c: Vec) -> Vec:
         """Return a * b + c, rounded once."""
         function = f"@llvm.fma.v{LANES}f64"
-        self.declared.add(f"declare {VEC} {function}({VEC}, {VEC}, {VEC})")
         operands = ", ".join(f"{VEC} {x.name}" for x in (a, b, c))
         return Vec(self, self.emit(f"call {VEC} {function}({operands})"))
 
@@ -121,23 +125,23 @@ class Code:
         self,
         stop: Index,
         body: LoopBody,
-        carry: Sequence[Vec] = (),
+        carry: Sequence[Carried] = (),
         start: Index = 0,
         step: int = 1,
-    ) -> list[Vec]:
+    ) -> list[Any]:
         """Repeat `body` for start, start + step, ... below `stop`, at least once.
 
         Parameters
         ----------
         body : callable
-            Takes the index and the carried vectors, returns their next values.
-        carry : sequence of Vec
-            First values of the carried vectors, which live in registers.
+            Takes the index and the carried values, returns their next values.
+        carry : sequence of Vec or Int
+            First values of what is carried, in registers.
 
         Returns
         -------
-        list of Vec
-            The carried vectors after the last round.
+        list of Vec or Int
+            The carried values after the last round.
         """
         self.count += 1
         before, head, done = self.block, f"loop{self.count}", f"done{self.count}"
@@ -145,12 +149,12 @@ class Code:
         self.line(f"br label %{head}")
         self.label(head)
         at = len(self.lines)
-        now = [Vec(self, self.fresh("c")) for _ in carry]
+        now = [type(c)(self, self.fresh("c")) for c in carry]
         after = list(body(index, now) or ())
         following = index + step
         more = following.compare("slt", stop)
         joined = [(index.name, "i64", integer(start), following.name)]
-        joined += [(c.name, VEC, a.name, b.name) for c, a, b in zip(now, carry, after, strict=True)]
+        joined += [(c.name, c.kind, a.name, b.name) for c, a, b in zip(now, carry, after, strict=True)]
         self.lines[at:at] = [
             f"  {name} = phi {kind} [ {first}, %{before} ], [ {later}, %{self.block} ]"
             for name, kind, first, later in joined

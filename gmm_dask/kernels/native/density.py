@@ -9,38 +9,45 @@ from __future__ import annotations
 
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.types import LOG_PROB_MIN
 
 TILE = 256
 
 
-def packed_size(covariance_type: str, n_columns: int) -> int:
+FORMS = ("full", "diag", "spherical", "tied")
+"""Of covariances. In a tied tile the rows are whitened already."""
+
+
+def packed_size(form: str, n_columns: int) -> int:
     """Return how many parameters of a component `density` reads.
 
     A constant, the D coordinates of the mean, then: full, the columns of the triangular factor;
-    diag, D inverse deviations; spherical, one inverse variance.
+    diag, D inverse deviations; spherical and tied, one inverse variance.
     """
     D = n_columns
-    return 1 + D + {"full": D * (D + 1) // 2, "diag": D, "spherical": 1}[covariance_type]
+    return 1 + D + {"full": D * (D + 1) // 2, "diag": D}.get(form, 1)
 
 
-def density(covariance_type: str, n_columns: int) -> str:
+def density(form: str, n_columns: int) -> str:
     """Return the stage that writes log joint densities and their row maxima.
 
     Arguments of the emitted function: tile, parameters (K, packed_size), log_joint (K, TILE),
-    top (TILE) and K. All factors come multiplied by sqrt(1/2) (spherical: by 1/2), so that a
-    squared length needs no halving.
+    top (TILE) and K. All factors come multiplied by sqrt(1/2) (inverse variances: by 1/2), so
+    that a squared length needs no halving. Logarithms below -1e300, and those
+    that overflow on the way, are -1e300.
     """
     code = Code("density", "tile parameters log_joint top K")
     tile, top = code.ptr("tile"), code.ptr("top")
-    low = code.const(-1e300)
+    low = code.const(LOG_PROB_MIN)
     code.loop(TILE, lambda i, _: top.store(i, low), step=LANES)
 
     def component(k: Int, _: list[Vec]) -> None:
-        of_k = code.ptr("parameters").at(k * packed_size(covariance_type, n_columns))
+        of_k = code.ptr("parameters").at(k * packed_size(form, n_columns))
         out = code.ptr("log_joint").at(k * TILE)
 
         def rows(i: Int, _: list[Vec]) -> None:
-            value = EXPONENT[covariance_type](code, tile.at(i), of_k, n_columns)
+            value = EXPONENT.get(form, spherical)(code, tile.at(i), of_k, n_columns)
+            value = code.maximum(value, low)
             out.store(i, value)
             top.store(i, code.maximum(value, top.load(i)))
 
@@ -87,4 +94,4 @@ def differences(rows: Ptr, of_k: Ptr, n_columns: int) -> list[Vec]:
     return [rows.load(j * TILE) - of_k.splat(1 + j) for j in range(n_columns)]
 
 
-EXPONENT = {"full": full, "diag": diag, "spherical": spherical}
+EXPONENT = {"full": full, "diag": diag}

@@ -9,21 +9,20 @@ from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.density import TILE, packed_size
 from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
 
-ONE = -1
+ONE, SQUARE = -1, -2
 Sum = tuple[int, int]
-"""The sum of r * y_i * y_j, where column `ONE` is the constant 1."""
+"""The sum of r * y_i * y_j. Column `ONE` is the constant 1; `SQUARE` the exponent c - log_joint,
+which is a multiple of |y|^2."""
 
 
-def sums_of(covariance_type: str, n_columns: int) -> list[Sum]:
+def sums_of(form: str, n_columns: int) -> list[Sum]:
     """Return what is summed for each component, in the order of storage."""
     D = n_columns
-    if covariance_type == "full":
-        rows = [[*((i, j) for j in range(i, D)), (i, ONE)] for i in range(D)]
-    elif covariance_type == "diag":
-        rows = [[(i, i), (i, ONE)] for i in range(D)]
-    else:
-        rows = [[(i, ONE)] for i in range(D)]
-    return [pair for row in rows for pair in row] + [(ONE, ONE)]
+    pairs: list[Sum] = []
+    for i in range(D):
+        last = {"full": D, "diag": i + 1}.get(form, i)
+        pairs += [*((i, j) for j in range(i, last)), (i, ONE)]
+    return [*pairs, *([(ONE, SQUARE)] if form == "spherical" else []), (ONE, ONE)]
 
 
 def groups(pairs: list[Sum], registers: int) -> list[list[Sum]]:
@@ -38,28 +37,27 @@ def groups(pairs: list[Sum], registers: int) -> list[list[Sum]]:
     return runs
 
 
-def moments(covariance_type: str, n_columns: int, registers: int) -> str:
+def moments(form: str, n_columns: int, registers: int, name: str = "moments") -> str:
     """Return the stage that adds one tile to the sums.
 
-    Arguments of the emitted function: tile, parameters, shares (K, TILE), weight (TILE), sums
-    (K, number of sums, LANES) and K. The shares come out multiplied by the weights.
+    Arguments of the emitted function: tile, parameters, log_joint (K, TILE; read by spherical
+    alone), shares (K, TILE), weight (TILE), sums (K, number of sums, LANES) and K. The shares
+    come out multiplied by the weights.
 
     Parameters
     ----------
     registers : int
         How many vectors may be live at once; the tile is swept again for each group of sums.
     """
-    code = Code("moments", "tile parameters shares weight sums K")
-    pairs = sums_of(covariance_type, n_columns)
+    code = Code(name, "tile parameters log_joint shares weight sums K")
+    pairs = sums_of(form, n_columns)
 
     def component(k: Int, _: list[Vec]) -> None:
-        of_k = code.ptr("parameters").at(k * packed_size(covariance_type, n_columns))
-        shares = code.ptr("shares").at(k * TILE)
+        of_k = code.ptr("parameters").at(k * packed_size(form, n_columns))
         sums = code.ptr("sums").at(k * (len(pairs) * LANES))
         number = 0
         for group in groups(pairs, registers):
-            weight = code.ptr("weight") if number == 0 else None
-            for value in sweep(code, of_k, shares, weight, group):
+            for value in sweep(code, k, of_k, group, weigh=number == 0):
                 sums.store(number * LANES, sums.load(number * LANES) + value)
                 number += 1
 
@@ -67,27 +65,38 @@ def moments(covariance_type: str, n_columns: int, registers: int) -> str:
     return code.text()
 
 
-def sweep(code: Code, of_k: Ptr, shares: Ptr, weight: Ptr | None, group: list[Sum]) -> list[Vec]:
-    """Sum one group over the rows of the tile; the first sweep of a component has the weights."""
+def sweep(code: Code, k: Int, of_k: Ptr, group: list[Sum], weigh: bool) -> list[Vec]:
+    """Sum one group over the rows of the tile; the first sweep of a component weighs the shares."""
+    shares = code.ptr("shares").at(k * TILE)
 
     def rows(i: Int, sums: list[Vec]) -> list[Vec]:
         r = shares.load(i)
-        if weight:
-            r = r * weight.load(i)
+        if weigh:
+            r = r * code.ptr("weight").load(i)
             shares.store(i, r)
-        return add_rows(code, code.ptr("tile").at(i), of_k, r, dict(zip(group, sums, strict=True)))
+        result = add_rows(
+            code, code.ptr("tile").at(i), of_k, r, dict(zip(group, sums, strict=True))
+        )
+        if (ONE, SQUARE) in group:
+            square = of_k.splat(0) - code.ptr("log_joint").at(k * TILE).load(i)
+            result[ONE, SQUARE] = code.fma(r, square, result[ONE, SQUARE])
+        return [result[pair] for pair in group]
 
     return code.loop(TILE, rows, [code.const(0.0)] * len(group), step=LANES)
 
 
-def add_rows(code: Code, rows: Ptr, of_k: Ptr, r: Vec, sums: dict[Sum, Vec]) -> list[Vec]:
+def add_rows(code: Code, rows: Ptr, of_k: Ptr, r: Vec, sums: dict[Sum, Vec]) -> dict[Sum, Vec]:
     """Return the sums with eight rows added, column after column so that few are live."""
-    weighted = {ONE: r}
-    columns = sorted({column for pair in sums for column in pair} - {ONE})
-    for j in columns:
+    squares = {i for i, j in sums if i >= 0 and j >= 0}
+    weighted: dict[int, Vec] = {}
+    for j in sorted({column for pair in sums for column in pair if column >= 0}):
         y = rows.load(j * TILE) - of_k.splat(1 + j)
-        if any(i == j for i, _ in sums):
+        if j in squares:
             weighted[j] = r * y
         sums |= {(i, c): code.fma(weighted[i], y, sums[i, c]) for i, c in sums if c == j}
-    sums |= {(i, c): sums[i, c] + weighted[i] for i, c in sums if c == ONE}
-    return list(sums.values())
+        if (j, ONE) in sums:
+            total = sums[j, ONE]
+            sums[j, ONE] = total + weighted[j] if j in squares else code.fma(r, y, total)
+    if (ONE, ONE) in sums:
+        sums[ONE, ONE] = sums[ONE, ONE] + r
+    return sums

@@ -30,8 +30,7 @@ def load_tile(kind: str, n_columns: int) -> str:
         def column(j: Int | int, _: list[Vec]) -> None:
             x = first.at(j, kind).gather(n_columns, kind)
             y = (x - code.ptr("shift").splat(j)) * code.ptr("inverse_scale").splat(j)
-            at = tile.at(j * TILE if isinstance(j, Int) else j * TILE)
-            at.store(i, bounded(code, y))
+            tile.at(j * TILE).store(i, bounded(code, y))
 
         if n_columns <= UNROLLED:
             for j in range(n_columns):
@@ -90,8 +89,7 @@ def whiten(n_columns: int) -> str:
             row = code.ptr("factor").at(j * D)
 
             def term(a: Int | int, sums: list[Vec]) -> list[Vec]:
-                at = code.ptr("tile").at(a * TILE if isinstance(a, Int) else a * TILE)
-                y = at.load(i) - code.ptr("origin").splat(a)
+                y = code.ptr("tile").at(a * TILE).load(i) - code.ptr("origin").splat(a)
                 return [code.fma(row.splat(a), y, sums[0])]
 
             z = code.loop(j + 1, term, [code.const(0.0)])[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, ClassVar, Union
 
 if TYPE_CHECKING:
     from gmm_dask.kernels.native.code import Code
@@ -26,6 +26,7 @@ class Vec:
 
     code: Code
     name: str
+    kind: ClassVar[str] = VEC
 
     def _with(self, operator: str, other: Vec) -> Vec:
         return Vec(self.code, self.code.emit(f"{operator} {VEC} {self.name}, {other.name}"))
@@ -90,6 +91,7 @@ class Int:
 
     code: Code
     name: str
+    kind: ClassVar[str] = "i64"
 
     def _with(self, operator: str, other: Index) -> Int:
         return Int(self.code, self.code.emit(f"{operator} i64 {self.name}, {integer(other)}"))

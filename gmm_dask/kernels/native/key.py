@@ -1,0 +1,42 @@
+"""What a module of machine code is made for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gmm_dask.kernels.native.values import LANES
+
+TASKS = ("e_step", "log_prob", "resp", "assign", "moments")
+FORMS = ("full", "diag", "spherical", "tied")
+
+
+class Key(NamedTuple):
+    """What one module of machine code is made for. Travels between processes."""
+
+    task: str
+    """e_step: statistics; log_prob, resp, assign: values per row; moments: from given shares."""
+    form: str
+    """Of the covariances. Tied: rows are whitened first, then every component is round."""
+    n_columns: int
+    kind: str
+    """"double" or "float": the rows that are read."""
+    hard: bool
+    """Give each row to its likeliest component alone."""
+    registers: int
+    """How many vectors may be live at once."""
+    tile: int
+    """Rows of a tile, a multiple of 64."""
+    lists: bool
+    """Sum over lists of the rows with a share in a component, instead of all rows."""
+    projected: int
+    """Columns of the projection that bounds densities first; 0: no bounds."""
+
+    @property
+    def padded(self) -> int:
+        """Columns up to a whole number of vectors."""
+        return -(-self.n_columns // LANES) * LANES
+
+    @property
+    def in_place(self) -> bool:
+        """Whether shares replace the log joint densities; spherical sums need both."""
+        return self.form != "spherical"

@@ -1,0 +1,212 @@
+"""The commands: they parse, call `pipeline.run`, print, and end with a documented exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.exits import FAULT, exit_code
+from pipeline.output_json import dump, print_json
+
+app = typer.Typer(
+    name="gmm-dask",
+    help="Gaussian mixtures for data that do not fit one machine: one YAML file in, a fitted, "
+    "checkpointed, reported mixture out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Target = Annotated[str, typer.Argument(help="A configuration (YAML) or the folder of a run.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json-file", help="Write the JSON object here, on failure too.")
+]
+Answer = tuple[int, str, dict[str, Any]]
+
+
+@app.command()
+def run(
+    config: Target,
+    set_: Sets = None,
+    fresh: Annotated[bool, typer.Option(help="Start over; the old attempt is kept.")] = False,
+    resume: Annotated[str | None, typer.Option(help="auto, never or require.")] = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Fit, select, write and report; go on where an earlier attempt stopped."""
+
+    def work() -> Answer:
+        from pipeline.manifest import summary
+        from pipeline.run import run as run_job
+        from pipeline.run.showing import ending_of
+
+        loaded = load_config(config, set_ or [])
+        code, manifest = run_job(loaded, fresh=fresh, resume=resume, command=command())
+        return code, ending_of(manifest, code), summary(manifest)
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def plan(
+    config: Target, set_: Sets = None, as_json: Json = False, json_file: JsonFile = None
+) -> None:
+    """Say what a run would do: rows, fits, blocks, memory. Starts nothing."""
+
+    def work() -> Answer:
+        from pipeline.run import plan as make_plan
+
+        lines, facts = make_plan(load_config(config, set_ or []))
+        text = "\n".join(f"{name:<9} {value}" for name, value in lines)
+        return 0, f"{text}\nnothing started; run with: gmm-dask run {config}", facts
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def validate(
+    config: Target, set_: Sets = None, as_json: Json = False, json_file: JsonFile = None
+) -> None:
+    """Check a configuration, without looking at the data."""
+
+    def work() -> Answer:
+        loaded = load_config(config, set_ or [])
+        return 0, f"{config} is valid", {"valid": True, "config": loaded.resolved()}
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def status(
+    target: Target,
+    require: Annotated[str | None, typer.Option(help="finished: a gate for schedulers.")] = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Say how a run stands, by its files alone."""
+
+    def work() -> Answer:
+        from pipeline.run import status as read_status
+
+        return read_status(run_folder(target), checked_requirement(require))
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def predict(
+    target: Target,
+    data: Annotated[list[str], typer.Argument(help="New rows: files, a folder or a glob.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new assignments.")],
+    set_: Sets = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Label new rows with the model of a run."""
+
+    def work() -> Answer:
+        from pipeline.run import predict as label_rows
+
+        return label_rows(run_folder(target), data, out, set_ or [], command())
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def report(target: Target, as_json: Json = False, json_file: JsonFile = None) -> None:
+    """Make the report again from stored results: no data, no cluster."""
+
+    def work() -> Answer:
+        from pipeline.run import rebuild_report
+
+        path = rebuild_report(run_folder(target))
+        return 0, f"report      {path}", {"report": str(path)}
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration, for editors."""
+    from pipeline.config import Config
+
+    print_json(Config.json_schema())
+
+
+def load_config(target: str, overrides: list[str]) -> Any:
+    """Return the configuration of a YAML file, or that of a run folder."""
+    from pipeline.config import from_resolved, load
+    from pipeline.manifest import read_manifest
+
+    manifest = Path(target) / "run.json"
+    if manifest.is_file():
+        return from_resolved(read_manifest(manifest)["config"], str(manifest))
+    return load(target, overrides)
+
+
+def run_folder(target: str) -> str:
+    """Return the run folder of a target, which may be its configuration."""
+    if Path(target).is_dir() or not Path(target).is_file():
+        return target
+    from pipeline.config import load
+
+    return str(load(target).run.dir)
+
+
+def checked_requirement(require: str | None) -> str | None:
+    """Return the requirement, or raise ConfigError if it is unknown."""
+    from gmm_dask import ConfigError
+
+    if require not in (None, "finished"):
+        raise ConfigError(f"--require {require}: only finished can be required")
+    return require
+
+
+def command() -> str:
+    """Return the command line as typed."""
+    return " ".join(["gmm-dask", *sys.argv[1:]])
+
+
+def finish(work: Callable[[], Answer], as_json: bool, json_file: Path | None) -> None:
+    """Do the work, print its text or JSON, and exit with its code."""
+    try:
+        code, text, facts = work()
+    except (typer.Exit, SystemExit):
+        raise
+    except BaseException as error:  # the one place where an error becomes an exit code
+        code, text, facts = _failed(error)
+        print(text, file=sys.stderr)
+        text = ""
+    facts = {"exit_code": code, **facts}
+    if json_file is not None:
+        dump(facts, json_file)
+    if as_json:
+        print_json(facts)
+    elif text:
+        print(text)
+    raise typer.Exit(code)
+
+
+def _failed(error: BaseException) -> Answer:
+    code = exit_code(error)
+    if code == FAULT:
+        detail = "".join(traceback.format_exception(error))
+        text = f"{detail}\nerror: a fault of gmm-dask, not of yours: please report the lines above"
+    else:
+        first, *rest = (str(error) or type(error).__name__).split("\n")
+        text = "\n".join([f"error: {first} (exit {code})", *rest])
+    return code, text, {"error": str(error) or type(error).__name__}
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,11 @@
+"""The only room that knows all the others: order, resume, exit status."""
+
+from __future__ import annotations
+
+from pipeline.run.job import run
+from pipeline.run.planning import plan
+from pipeline.run.predicting import predict
+from pipeline.run.reporting import rebuild_report
+from pipeline.run.status import status
+
+__all__ = ["plan", "predict", "rebuild_report", "run", "status"]

@@ -1,0 +1,217 @@
+"""From a configuration to candidates: open, transform, fit the grid, choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gmm_dask import (
+    Candidate,
+    CheckpointSettings,
+    Engine,
+    Grid,
+    GridResult,
+    PassDone,
+    Resumed,
+    RowShare,
+    Source,
+    run_grid,
+    spool,
+)
+from pipeline.config import Config
+from pipeline.sources import SourceSpec, Table, open_table
+from pipeline.stages.transform import LogJacobian, Transform, TransformedSource, fit_transform
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted grid with what it was fitted to.
+
+    Parameters
+    ----------
+    table : Table
+        Rows in source units, with their identities.
+    transform : Transform
+    source : Source
+        What the mixture saw.
+    grid : Grid
+    result : GridResult
+        Criteria in source units.
+    chosen : int
+    """
+
+    table: Table
+    transform: Transform
+    source: Source
+    grid: Grid
+    result: GridResult
+    chosen: int
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen candidate."""
+        return self.result.candidates[self.chosen]
+
+
+def spec_of(config: Config) -> SourceSpec:
+    """Return what the configuration asks of the source."""
+    section = config.source
+    colour_by = config.report.colour_by if config.report else ()
+    carry = tuple(dict.fromkeys((*section.carry, *colour_by)))
+    return SourceSpec(
+        path=section.path,
+        format=section.format,
+        key=section.key,
+        columns=section.columns,
+        units=section.units,
+        filter=section.filter,
+        id=section.id or (),
+        carry=carry,
+        missing_values=section.missing_values,
+        limit=section.limit,
+        storage_options=section.storage_options,
+    )
+
+
+def open_rows(config: Config, scratch: Path) -> Table:
+    """Return the table of a configuration, ready to be read by row."""
+    return open_table(spec_of(config), scratch).ingest()
+
+
+def grid_of(config: Config) -> Grid:
+    """Return the grid of fits that a configuration asks for."""
+    model, select = config.model, config.select
+    rows = None
+    if select.criterion == "held_out":
+        rows = RowShare(model.random_state, "held out", select.held_out, inside=False)
+    return Grid(
+        model.n_components,
+        model.covariance_type,
+        model.n_init,
+        model.init_params,
+        model.tol,
+        model.max_iter,
+        model.reg_covar,
+        model.random_state,
+        rows,
+    )
+
+
+def checkpoint_of(config: Config, resume: str) -> CheckpointSettings:
+    """Return where and how often fits are saved."""
+    section = config.checkpoint
+    return CheckpointSettings(
+        Path(section.path),
+        every_seconds=section.every.seconds or 60.0,
+        every_passes=section.every.passes,
+        keep=section.keep,
+        resume=resume,
+    )
+
+
+def fit(
+    config: Config,
+    table: Table,
+    engine: Engine,
+    resume: str,
+    watch: Sequence[Callable[[PassDone], None]],
+    on_resume: Callable[[Resumed], None],
+    scratch: Path,
+) -> Fitted:
+    """Fit the transform and the whole grid, and choose a candidate.
+
+    Parameters
+    ----------
+    config : Config
+    table : Table
+        Source units.
+    engine : Engine
+    resume : {"auto", "never", "require"}
+    watch : sequence of callables
+        Called after each pass.
+    on_resume : callable
+        Called with the checkpoint from which the fits go on.
+    scratch : Path
+        For ``cluster.cache: spool``.
+    """
+    transform = fit_transform(config.transform, table, engine)
+    source: Source = TransformedSource(table, transform) if transform.steps else table
+    if config.cluster.cache == "spool":
+        source = spool(source, scratch / f"spool-{source.fingerprint[:16]}.zarr", 65536)
+    grid = grid_of(config)
+    result = run_grid(
+        source,
+        grid,
+        engine,
+        checkpoint=checkpoint_of(config, resume),
+        watch=watch,
+        on_resume=on_resume,
+    )
+    result = in_source_units(result, transform, table, engine, grid.rows)
+    chosen = result.choose(config.select.criterion, config.select.rule)
+    return Fitted(table, transform, source, grid, result, chosen)
+
+
+def in_source_units(
+    result: GridResult,
+    transform: Transform,
+    table: Source,
+    engine: Engine,
+    rows: RowShare | None,
+) -> GridResult:
+    """Return the result with log-likelihoods of source units: the log-Jacobian added.
+
+    All candidates of a run gain the same, so no choice changes; figures become comparable
+    between transforms.
+    """
+    constant = transform.constant_jacobian
+    if constant == 0.0:
+        return result
+    if constant is None:
+        sums = engine.fold(LogJacobian(transform, rows), table)
+        train, held = float(sums.train[0]), float(sums.held[0] / max(sums.held[1], 1.0))
+    else:
+        train, held = constant * result.candidates[0].n_rows, constant
+    candidates = tuple(_shifted(candidate, train, held) for candidate in result.candidates)
+    comparison = result.comparison
+    if comparison is not None:
+        comparison = comparison._replace(mean=comparison.mean + held)
+    return replace(result, candidates=candidates, comparison=comparison)
+
+
+def _shifted(candidate: Candidate, train: float, held: float) -> Candidate:
+    per_row = train / candidate.n_rows
+    score = candidate.score._replace(log_likelihood=candidate.score.log_likelihood + train)
+    bounds = tuple(bound + per_row for bound in candidate.lower_bounds)
+    restarts = tuple(r._replace(lower_bound=r.lower_bound + per_row) for r in candidate.restarts)
+    return replace(
+        candidate,
+        score=score,
+        lower_bounds=bounds,
+        restarts=restarts,
+        held_out=candidate.held_out + held,
+    )
+
+
+def candidate_row(candidate: Candidate, chosen: bool) -> dict[str, Any]:
+    """Return a candidate as a row of ``candidates.csv``."""
+    return {
+        "chosen": chosen,
+        "n_components": candidate.n_components,
+        "covariance_type": candidate.covariance_type,
+        "log_likelihood_per_row": candidate.log_likelihood_per_row,
+        "n_parameters": candidate.n_parameters,
+        "bic": candidate.bic,
+        "aic": candidate.aic,
+        "icl": candidate.icl,
+        "icl_map": candidate.icl_map,
+        "held_out": candidate.held_out,
+        "held_out_error": candidate.held_out_error,
+        "starts_agree": candidate.starts_agree,
+        "n_init": len(candidate.restarts),
+        "n_iter": candidate.best.n_iter,
+        "converged": candidate.converged,
+        "note": "; ".join(candidate.best.problems),
+    }

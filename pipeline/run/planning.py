@@ -1,0 +1,149 @@
+"""`plan`: what a run would do, from footers and settings alone; nothing is started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gmm_dask import PlanError, Projection, human_bytes, pass_fold, plan_for, project
+from pipeline.config import Config
+from pipeline.run.fitting import grid_of, spec_of
+from pipeline.sources import Table, open_table
+
+# Passes that a run makes besides those of EM: first pass, sample, score, figures, labels.
+START_PASSES, END_PASSES = 4, 3
+
+
+def plan(config: Config) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return the plan of a configuration in words, line by line, and as plain values.
+
+    Raises
+    ------
+    ConfigError, DataError
+        What a run would raise before its first pass.
+    PlanError
+        A worker's memory cannot hold what a pass needs.
+    """
+    scratch = Path(config.run.dir) / "scratch"
+    table = open_table(spec_of(config), scratch)
+    facts = _facts(config, table)
+    return _lines(config, table, facts), facts
+
+
+def _facts(config: Config, table: Table) -> dict[str, Any]:
+    grid = grid_of(config)
+    cut = plan_for(table)
+    workers, threads, limit = workers_of(config)
+    n_columns = columns_after(config, len(table.columns))
+    cache = "stream" if config.cluster.cache in ("auto", "stream", "spool") else "memory"
+    needs = project(cut, table, pass_fold(grid, n_columns), threads, cache, workers)  # type: ignore[arg-type]
+    fits = len(grid.n_components) * len(grid.covariance_type) * grid.n_init
+    return {
+        "config": config.resolved(),
+        "source": table.described,
+        "rows": table.n_rows,
+        "fits": fits,
+        "n_components": list(grid.n_components),
+        "covariance_type": list(grid.covariance_type),
+        "blocks": cut.n_blocks,
+        "block_rows": cut.block_rows,
+        "tasks_per_pass": cut.n_blocks + sum(len(level) for level in cut.tree) + 1,
+        "workers": workers,
+        "threads_per_worker": threads,
+        "worker_bytes": needs.total,
+        "worker_limit": limit,
+        "checkpoint_bytes": pass_fold(grid, n_columns).stats_bytes,
+        "fits_in_memory": _check(needs, limit),
+    }
+
+
+def _check(needs: Projection, limit: int) -> bool:
+    if needs.total <= limit:
+        return True
+    raise PlanError(
+        f"a worker needs {human_bytes(needs.total)} of memory, its limit is {human_bytes(limit)}: "
+        f"rows {human_bytes(needs.reading + needs.held)}, working {human_bytes(needs.working)}, "
+        f"statistics {human_bytes(needs.merging)}. Raise cluster.memory_limit, set "
+        "cluster.threads_per_worker: 1, or fit fewer models at once"
+    )
+
+
+def workers_of(config: Config) -> tuple[int, int, int]:
+    """Return workers, threads of each and bytes of each as a local cluster would have them."""
+    section = config.cluster
+    workers = section.n_workers or os.cpu_count() or 1
+    total = psutil.virtual_memory().total
+    limit = section.memory_limit if isinstance(section.memory_limit, int) else total // workers
+    return workers, section.threads_per_worker or 1, limit
+
+
+def columns_after(config: Config, n_columns: int) -> int:
+    """Return the number of columns that the mixture will see."""
+    for step in config.transform:
+        n_columns = step.n_components or n_columns
+    return n_columns
+
+
+def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    source = facts["source"]
+    rows = (
+        f"{table.n_rows:,} rows"
+        if source.get("rows_exact", True)
+        else f"up to {table.n_rows:,} rows"
+    )
+    size = f"{len(table.columns)} columns, {human_bytes(source.get('bytes') or 0)}"
+    lines = [
+        ("source", f"{source.get('path')}   {rows}, {size}"),
+        ("columns", ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")),
+    ]
+    lines += [("note", note) for note in source.get("notes", [])]
+    if config.source.filter:
+        lines.append(("filter", f"{config.source.filter}   exact count in the first pass"))
+    if config.transform:
+        steps = ", ".join(step.name for step in config.transform)
+        lines.append(
+            ("transform", f"{steps}   -> {columns_after(config, len(table.columns))} columns")
+        )
+    kinds = ", ".join(facts["covariance_type"])
+    lines += [
+        (
+            "grid",
+            (
+                f"{len(facts['n_components'])} K x {kinds} x {config.model.n_init} starts = "
+                f"{facts['fits']} fits, in the same passes"
+            ),
+        ),
+        (
+            "blocks",
+            (
+                f"{facts['blocks']} of {facts['block_rows']:,} rows   "
+                f"tasks per pass {facts['tasks_per_pass']}   passes: {START_PASSES} to start, "
+                f"at most {config.model.max_iter:,} of EM, {END_PASSES} to score and write"
+            ),
+        ),
+        (
+            "memory",
+            (
+                f"{human_bytes(facts['worker_bytes'])} per worker of "
+                f"{human_bytes(facts['worker_limit'])}       checkpoint about "
+                f"{human_bytes(facts['checkpoint_bytes'])} {every(config)}"
+            ),
+        ),
+        (
+            "workers",
+            f"{facts['workers']} of {facts['threads_per_worker']} threads ({config.cluster.type})",
+        ),
+        ("output", str(Path(config.run.dir).absolute())),
+    ]
+    return lines
+
+
+def every(config: Config) -> str:
+    """Return the cadence of checkpoints in words."""
+    cadence = config.checkpoint.every
+    if cadence.passes:
+        return f"every {cadence.passes} passes"
+    return f"every {cadence.seconds or 60:g} s"

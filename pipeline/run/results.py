@@ -1,0 +1,285 @@
+"""From a fitted grid to the stored results that the report is made of."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gmm_dask import Candidate, Engine, Sample
+from pipeline.report.panels import Contour, Histogram, Line, Pair
+from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
+from pipeline.run.fitting import Fitted
+from pipeline.stages.figures import (
+    Figures,
+    FigureSums,
+    FloatArray,
+    View,
+    edges_of,
+    ellipse,
+    leading_columns,
+    views_of,
+)
+from pipeline.stages.overlap import bhattacharyya
+
+LEADING = 4
+SAMPLE = 8192
+
+
+def candidate_rows(fitted: Fitted) -> tuple[CandidateRow, ...]:
+    """Return all candidates as the report wants them."""
+    return tuple(_candidate_row(candidate) for candidate in fitted.result.candidates)
+
+
+def _candidate_row(candidate: Candidate) -> CandidateRow:
+    restarts = tuple(
+        RestartRow(
+            number=restart.number,
+            init=restart.init,
+            lower_bound=restart.lower_bound,
+            n_iter=restart.n_iter,
+            outcome=restart.outcome,
+            problems=restart.problems,
+        )
+        for restart in candidate.restarts
+    )
+    return CandidateRow(
+        n_components=candidate.n_components,
+        covariance_type=candidate.covariance_type,
+        log_likelihood_per_row=candidate.log_likelihood_per_row,
+        n_rows=candidate.n_rows,
+        n_parameters=candidate.n_parameters,
+        bic=candidate.bic,
+        aic=candidate.aic,
+        icl=candidate.icl,
+        held_out=candidate.held_out,
+        held_out_error=candidate.held_out_error,
+        starts_agree=candidate.starts_agree,
+        n_init=len(candidate.restarts),
+        n_iter=candidate.best.n_iter,
+        converged=candidate.converged,
+        ranked=not candidate.degenerate,
+        note="; ".join(candidate.best.problems),
+        restarts=restarts,
+        trace=np.asarray(candidate.lower_bounds),
+    )
+
+
+class Shown:
+    """The chosen mixture in the columns that the report shows.
+
+    These are the source columns; after a transform that reduces them, the scores follow.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    """
+
+    def __init__(self, fitted: Fitted) -> None:
+        mixture, transform = fitted.candidate.mixture, fitted.transform
+        self.after = transform.reduces
+        self.columns = transform.before + (transform.after if self.after else ())
+        inner_means, inner = mixture.means, mixture.dense_covariances
+        pairs = zip(inner_means, inner, strict=True)
+        outer = np.stack([transform.invert_covariance(mean, S) for mean, S in pairs])
+        source_means = transform.invert(inner_means)
+        std = np.sqrt(np.diagonal(outer, axis1=1, axis2=2).clip(0))
+        if self.after:
+            inner_std = np.sqrt(np.diagonal(inner, axis1=1, axis2=2))
+            self.means = np.concatenate([source_means, inner_means], axis=1)
+            self.std = np.concatenate([std, inner_std], axis=1)
+        else:
+            self.means, self.std = source_means, std
+        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
+        self.overlap = bhattacharyya(mixture.params.means, mixture.family.dense(mixture.params))
+
+    @property
+    def offset(self) -> int:
+        """Position, among the shown columns, of the first one that histograms are made of."""
+        return len(self.columns) - self.inner_means.shape[1] if self.after else 0
+
+
+def figures_of(
+    fitted: Fitted, shown: Shown, engine: Engine, wanted: tuple[tuple[str, str], ...] | None
+) -> tuple[FigureSums, tuple[View, ...], FloatArray]:
+    """Return the counts of all figures, in one pass, with their views and density edges."""
+    table, transform = fitted.table, fitted.transform
+    seed = fitted.grid.seed
+    fold = Sample(SAMPLE, len(table.columns), seed)
+    sample = engine.fold(fold, table).values
+    inner = transform.apply(sample)
+    visible = inner if shown.after else sample
+    views = _wanted_views(wanted, shown, visible) if wanted else _leading_views(shown, visible)
+    density = _sample_density(fitted, sample, inner)
+    edges = edges_of(density, 60)
+    figures = Figures(fitted.candidate.mixture, transform, views, shown.after, edges)
+    return engine.fold(figures, table), views, edges
+
+
+def _sample_density(fitted: Fitted, sample: FloatArray, inner: FloatArray) -> FloatArray:
+    from gmm_dask import posterior_rows
+
+    log_density, _ = posterior_rows(fitted.candidate.mixture, None, inner)
+    return log_density + fitted.transform.log_jacobian(sample)
+
+
+def _leading_views(shown: Shown, visible: FloatArray) -> tuple[View, ...]:
+    most = min(LEADING, visible.shape[1])
+    columns = leading_columns(shown.inner_means, shown.inner, shown.weights, most)
+    return views_of(columns, visible)
+
+
+def _wanted_views(
+    wanted: tuple[tuple[str, str], ...], shown: Shown, visible: FloatArray
+) -> tuple[View, ...]:
+    names = shown.columns[shown.offset :]
+    views = []
+    for a, b in wanted:
+        if a in names and b in names:
+            i, j = names.index(a), names.index(b)
+            views.append(View((i, j), (edges_of(visible[:, i]), edges_of(visible[:, j]))))
+    return tuple(views) or _leading_views(shown, visible)
+
+
+def pair_panels(
+    fitted: Fitted, shown: Shown, views: tuple[View, ...], sums: FigureSums
+) -> tuple[Pair, ...]:
+    """Return the two-dimensional histograms with the contours of every component."""
+    panels = []
+    for view, counts in zip(views, sums.views, strict=True):
+        if len(view.columns) == 2:
+            a, b = view.columns
+            contours = _contours(fitted, shown, a, b)
+            x, y = a + shown.offset, b + shown.offset
+            ex, ey = view.edges
+            panels.append(Pair(x=x, y=y, x_edges=ex, y_edges=ey, counts=counts, contours=contours))
+    return tuple(panels)
+
+
+def _contours(fitted: Fitted, shown: Shown, a: int, b: int) -> tuple[Contour, ...]:
+    outlines = []
+    plane = np.ix_([a, b], [a, b])
+    for k, (mean, covariance) in enumerate(zip(shown.inner_means, shown.inner, strict=True)):
+        for sigma in (1.0, 2.0):
+            points = ellipse(mean[[a, b]], covariance[plane], sigma)
+            if not shown.after and fitted.transform.steps:
+                rows = np.repeat(mean[None], len(points), axis=0)
+                rows[:, [a, b]] = points
+                points = _back(fitted, rows, a, b, mean, covariance, sigma)
+            outlines.append(Contour(component=k, sigma=sigma, points=points))
+    return tuple(outlines)
+
+
+def _back(
+    fitted: Fitted,
+    rows: FloatArray,
+    a: int,
+    b: int,
+    mean: FloatArray,
+    covariance: FloatArray,
+    sigma: float,
+) -> FloatArray:
+    """Map a contour back: point by point where columns stay themselves, linearised after pca."""
+    transform = fitted.transform
+    if any(step.name == "pca" for step in transform.steps):
+        centre = transform.invert(mean[None])[0]
+        outer = transform.invert_covariance(mean, covariance)
+        return ellipse(centre[[a, b]], outer[np.ix_([a, b], [a, b])], sigma)
+    return transform.invert(rows)[:, [a, b]]
+
+
+def line_panel(
+    fitted: Fitted, shown: Shown, views: tuple[View, ...], sums: FigureSums
+) -> Line | None:
+    """Return the histogram and component densities of one-dimensional data, or None."""
+    if len(views[0].columns) != 1:
+        return None
+    edges = views[0].edges[0]
+    grid = np.linspace(edges[0], edges[-1], 400)
+    inner = fitted.transform.apply(grid[:, None]) if not shown.after else grid[:, None]
+    jacobian = 0.0 if shown.after else fitted.transform.log_jacobian(grid[:, None])
+    variance = shown.inner[:, 0, 0]
+    z = (inner[:, 0] - shown.inner_means) / np.sqrt(variance)[:, None]
+    log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi * variance)[:, None] + jacobian
+    histogram = Histogram(edges=edges, counts=sums.views[0])
+    return Line(
+        histogram=histogram, grid=grid, densities=shown.weights[:, None] * np.exp(log_density)
+    )
+
+
+def component_rows(shown: Shown, sums: FigureSums) -> tuple[ComponentRow, ...]:
+    """Return the components of the chosen mixture, in source units."""
+    rows = []
+    others = shown.overlap - 2 * np.eye(len(shown.overlap))
+    for k, weight in enumerate(shown.weights):
+        n = float(sums.labels[k])
+        partner = int(others[k].argmax()) if len(others) > 1 else None
+        rows.append(
+            ComponentRow(
+                number=k,
+                weight=float(weight),
+                rows=int(n),
+                mean=shown.means[k],
+                std=shown.std[k],
+                probability=float(sums.label_probability[k]) / n if n else math.nan,
+                entropy=float(sums.label_entropy[k]) / n if n else math.nan,
+                partner=partner,
+                overlap=float(others[k].max()) if partner is not None else math.nan,
+            )
+        )
+    return tuple(rows)
+
+
+def source_facts(fitted: Fitted, shown: Shown, described: dict[str, Any]) -> SourceFacts:
+    """Return where the rows come from, in words."""
+    units = described.get("units", {})
+    note = ""
+    if fitted.transform.reduces:
+        note = (
+            f"Densities, scores and criteria are those of the {len(fitted.transform.after)} "
+            "principal components: they cannot be compared between different numbers of them."
+        )
+    return SourceFacts(
+        name=str(described.get("path", described.get("format", ""))),
+        columns=tuple(Column(name=name, unit=units.get(name, "")) for name in shown.columns),
+        transforms=tuple(fitted.transform.describe()),
+        density_note=note,
+    )
+
+
+def warnings_of(fitted: Fitted, shown: Shown, sums: FigureSums) -> tuple[str, ...]:
+    """Return what the reader must know, in words, most important first."""
+    candidate = fitted.candidate
+    found = []
+    if not candidate.converged:
+        found.append(
+            f"The chosen fit stopped after {candidate.best.n_iter} passes before it converged: "
+            "raise model.max_iter and run again."
+        )
+    if candidate.degenerate:
+        found.append(f"Every restart is degenerate ({'; '.join(candidate.best.problems)}).")
+    if candidate.starts_agree < 2 and len(candidate.restarts) > 1:
+        found.append(
+            f"Only one of {len(candidate.restarts)} starts reached this optimum: another run with "
+            "more restarts (model.n_init) may find a better one."
+        )
+    best = [c.n_components for c in fitted.result.candidates]
+    if len(set(best)) > 2 and candidate.n_components == max(best):
+        found.append(
+            f"The largest number of components tried ({max(best)}) was chosen: more may be better."
+        )
+    found.extend(_overlaps(shown))
+    share = float((sums.probability[:45]).sum() / max(float(sums.n_rows), 1.0))
+    if share > 0.2:
+        found.append(f"{share:.0%} of the rows are ambiguous: no component has 90 % of them.")
+    return tuple(found)
+
+
+def _overlaps(shown: Shown) -> list[str]:
+    pairs = np.argwhere(np.triu(shown.overlap, 1) > 0.8)
+    if not len(pairs):
+        return []
+    listed = ", ".join(f"{a} and {b} ({shown.overlap[a, b]:.2f})" for a, b in pairs[:3])
+    more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    return [f"Components that overlap strongly (Bhattacharyya coefficient): {listed}{more}."]

@@ -1,0 +1,145 @@
+"""What a run leaves behind: model, candidates, assignments, write-back and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gmm_dask import Engine, GaussianMixture, Mixture, plan_for
+from pipeline.config import Config
+from pipeline.run.fitting import Fitted, candidate_row
+from pipeline.run.reporting import build_results, write_report
+from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
+from pipeline.sinks import write_candidates_csv as write_candidates
+from pipeline.sources import Table
+from pipeline.stages.label import label_schema
+from pipeline.stages.label_block import LabelBlock, LabelResult, summarize
+from pipeline.stages.transform import Transform
+
+if TYPE_CHECKING:
+    from pipeline.run.job import Job
+
+Outputs = dict[str, dict[str, Any]]
+
+
+def write_outputs(job: Job, fitted: Fitted, engine: Engine) -> dict[str, Any]:
+    """Write everything of a fitted run; return the manifest's new entries."""
+    config, folder = job.config, job.folder.path
+    outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr")}
+    outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
+    changes: dict[str, Any] = {
+        "passes": fitted.result.n_passes,
+        "rows": fitted.table.n_rows,
+        "dropped": fitted.table.dropped,
+        "chosen": candidate_row(fitted.candidate, True),
+        "candidates": [
+            candidate_row(c, i == fitted.chosen) for i, c in enumerate(fitted.result.candidates)
+        ],
+        "retries": sum(record.retries for record in engine.history),
+        "workers_lost": sum(record.workers_lost for record in engine.history),
+        "plan": {
+            "block_rows": plan_for(fitted.source).block_rows,
+            "blocks": plan_for(fitted.source).n_blocks,
+        },
+        "model_fingerprint": fitted.candidate.mixture.fingerprint,
+    }
+    if config.output:
+        section = config.output
+        record, result = write_assignments(
+            fitted.table,
+            fitted.candidate.mixture,
+            fitted.transform,
+            engine,
+            section.format,
+            Path(section.path),
+            section.columns,
+        )
+        outputs["assignments"] = _assignments_entry(record, fitted.table)
+        changes["rows_written"] = result.n_rows
+        if section.write_back:
+            outputs["write_back"] = _write_back(config, fitted, record, folder)
+    changes["outputs"] = outputs
+    return changes | _report(job, fitted, engine, changes)
+
+
+def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the table, sentence and warnings, after writing the report if it is wanted."""
+    from pipeline.report import candidates_table, chosen_sentence, summary_text
+
+    section = job.config.report
+    manifest = job.folder.manifest | changes | job.times()
+    wanted, colour_by = (section.features, section.colour_by) if section else (None, ())
+    results = build_results(fitted, engine, manifest, job.seconds, wanted, tuple(colour_by))
+    if section:
+        entry = write_report(results, job.folder.path, Path(section.path))
+        changes["outputs"]["report"] = entry
+    return {
+        "table": candidates_table(results).split("\n"),
+        "sentence": chosen_sentence(results),
+        "summary": summary_text(results),
+        "warnings": list(results.warnings),
+    }
+
+
+def write_model(config: Config, fitted: Fitted, path: Path) -> dict[str, Any]:
+    """Write the chosen model with its transform; return its entry for the manifest."""
+    names = fitted.source.columns
+    model = GaussianMixture.from_candidate(fitted.candidate, fitted.grid, names)
+    extra = {
+        "transform": fitted.transform.as_dict(),
+        "columns": fitted.table.columns,
+        "log_likelihood_per_row": fitted.candidate.log_likelihood_per_row,
+        "run": config.run.name,
+    }
+    model.save(path, extra)
+    return {"path": str(path.resolve()), "sha256": sha256_of(path)}
+
+
+def _write_table(fitted: Fitted, path: Path) -> dict[str, Any]:
+    rows = [candidate_row(c, i == fitted.chosen) for i, c in enumerate(fitted.result.candidates)]
+    write_candidates(rows, path)
+    return {"path": str(path.resolve()), "sha256": sha256_of(path)}
+
+
+def write_assignments(
+    table: Table,
+    mixture: Mixture,
+    transform: Transform,
+    engine: Engine,
+    format_: str,
+    path: Path,
+    columns: tuple[str, ...],
+) -> tuple[OutputRecord, LabelResult]:
+    """Write the outputs of every row, by the workers, then put them in place in one step."""
+    head = table.identity(0, 1)
+    schema = label_schema(head.schema, columns, mixture.n_components)
+    layout = Layout(schema, table.n_rows, part_rows_for(plan_for(table).block_rows, schema))
+    sink: Sink = open_sink(format_, path, layout)
+    try:
+        block = LabelBlock(mixture, table, sink, columns, layout.part_rows, *_maps(transform))
+        result = summarize(engine.map(block, table))
+        return sink.commit(result.parts), result
+    except BaseException:
+        sink.abort()
+        raise
+
+
+def _maps(transform: Transform) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
+    if not transform.steps:
+        return None, None
+    return transform.apply, transform.log_jacobian
+
+
+def _assignments_entry(record: OutputRecord, table: Table) -> dict[str, Any]:
+    by = ", ".join(table.described.get("id") or ["row"])
+    note = f"{record.rows:,} rows, joined by {by}"
+    return {"path": record.path, "sha256": record.sha256, "rows": record.rows, "note": note}
+
+
+def _write_back(
+    config: Config, fitted: Fitted, record: OutputRecord, folder: Path
+) -> dict[str, Any]:
+    from pipeline.run.write_back import write_back
+
+    return write_back(config, fitted, record, folder)

@@ -1,0 +1,170 @@
+"""Outputs of each row: label, probability and further words of ``output.columns``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from gmm_dask import ConfigError
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+AMBIGUOUS = 0.9
+RESPONSIBILITIES = "responsibilities"
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Responsibilities of n rows, taken apart so that small remainders keep their digits.
+
+    Parameters
+    ----------
+    resp : (n, K) float64
+        Rows sum to one.
+    label : (n,) int64
+        Most probable component, the first of equals.
+    second : (n,) int64
+        The next one; -1 where there is one component.
+    largest, next_largest : (n,) float64
+    rest : (n,) float64
+        Sum of all but the largest: what ``1 - largest`` would be without cancellation.
+    """
+
+    resp: FloatArray
+    label: IntArray
+    second: IntArray
+    largest: FloatArray
+    next_largest: FloatArray
+    rest: FloatArray
+
+    @property
+    def probability(self) -> FloatArray:
+        """Of the label (n,); its distance from 1 is `rest` to the last bit of 1."""
+        return 1.0 - self.rest
+
+    @property
+    def ambiguous(self) -> npt.NDArray[np.bool_]:
+        """Whether the probability is below 0.9 (n,)."""
+        return self.probability < AMBIGUOUS
+
+
+def shares_of(resp: FloatArray) -> Shares:
+    """Return the responsibilities (n, K) taken apart."""
+    row = np.arange(len(resp))
+    label = resp.argmax(axis=1)
+    others = resp.copy()
+    others[row, label] = 0.0
+    rest = others.sum(axis=1)
+    others[row, label] = -1.0
+    single = resp.shape[1] == 1
+    second = np.full_like(label, NO_LABEL) if single else others.argmax(axis=1)
+    next_largest = np.zeros(len(resp)) if single else resp[row, second]
+    return Shares(resp, label, second, resp[row, label], next_largest, rest)
+
+
+def _entropy(shares: Shares) -> FloatArray:
+    """Return the entropy in nats; its largest term by ``log1p`` of the remainder."""
+    others = shares.resp.copy()
+    others[np.arange(len(others)), shares.label] = 0.0
+    logs = np.log(np.where(others > 0, others, 1.0))
+    entropy: FloatArray = -shares.largest * np.log1p(-shares.rest) - (others * logs).sum(axis=1)
+    return entropy
+
+
+_WORDS: Mapping[str, tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]] = {
+    "label": (pa.int32(), lambda shares, _: shares.label.astype(np.int32)),
+    "probability": (pa.float64(), lambda shares, _: shares.probability),
+    "log_density": (pa.float64(), lambda _, log_density: log_density),
+    "entropy": (pa.float64(), lambda shares, _: _entropy(shares)),
+    "margin": (pa.float64(), lambda shares, _: shares.largest - shares.next_largest),
+    "second_label": (pa.int32(), lambda shares, _: shares.second.astype(np.int32)),
+    "ambiguous": (pa.bool_(), lambda shares, _: shares.ambiguous),
+}
+
+WORDS = (*_WORDS, RESPONSIBILITIES)
+"""What ``output.columns`` may ask for here."""
+
+
+def outputs_of(
+    resp: FloatArray, log_density: FloatArray, columns: Sequence[str]
+) -> dict[str, Array]:
+    """Return the output columns of n rows, in the order asked for.
+
+    Parameters
+    ----------
+    resp : (n, K) float64
+        Responsibilities, rows sum to one.
+    log_density : (n,) float64, nats, source units
+    columns : sequence of str
+        Among `WORDS`: ``label`` (int32, 0 the largest component), ``probability`` (float64, of
+        the label, its distance from 1 correct to the last bit of 1), ``log_density``, ``entropy``
+        (nats), ``margin`` (probability of the label over that of the next), ``second_label``
+        (int32; -1 where K = 1), ``ambiguous`` (bool: probability below 0.9), and
+        ``responsibilities``, which gives the K columns resp_0, resp_1, ...
+
+    Raises
+    ------
+    ConfigError
+        If a word is not known.
+    """
+    shares = shares_of(resp)
+    outputs: dict[str, Array] = {}
+    for word in columns:
+        if word == RESPONSIBILITIES:
+            outputs |= {name: resp[:, k] for k, name in enumerate(_resp_names(resp.shape[1]))}
+        else:
+            outputs[word] = _known(word)[1](shares, log_density)
+    return outputs
+
+
+def label_schema(identity: pa.Schema, columns: Sequence[str], n_components: int) -> pa.Schema:
+    """Return the columns of the assignments: the row's identity, then the outputs.
+
+    Parameters
+    ----------
+    identity : pyarrow.Schema
+        Of what the table's ``identity`` gives.
+    columns : sequence of str
+        See `outputs_of`.
+    n_components : int
+        K.
+
+    Raises
+    ------
+    ConfigError
+        If a word is not known, or an identity column has the name of an output.
+    """
+    fields: list[pa.Field] = []
+    for word in columns:
+        if word == RESPONSIBILITIES:
+            names = _resp_names(n_components)
+            fields += [pa.field(name, pa.float64(), nullable=False) for name in names]
+        else:
+            fields.append(pa.field(word, _known(word)[0], nullable=False))
+    taken = sorted({field.name for field in fields} & set(identity.names))
+    if taken:
+        raise ConfigError(
+            f"source.id: {taken[0]} is also the name of an output; rename the column in the "
+            f"source, or leave {taken[0]} out of output.columns"
+        )
+    return pa.schema([*identity, *fields])
+
+
+def _resp_names(n_components: int) -> list[str]:
+    return [f"resp_{k}" for k in range(n_components)]
+
+
+def _known(word: str) -> tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]:
+    if word not in _WORDS:
+        raise ConfigError(
+            f"output.columns: {word} is not written by this version; {', '.join(WORDS)} are"
+        )
+    return _WORDS[word]

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster, futures_of, worker_client
+
+from gmm_dask import tree
+from gmm_dask.blocks import ArraySource
+from gmm_dask.engine import LocalEngine
+from gmm_dask.engine import dask_placement as placement
+from gmm_dask.engine.dask_engine import DaskEngine
+from gmm_dask.engine.dask_graph import block_of
+from gmm_dask.engine.dask_placement import Cluster, choose_cache
+from gmm_dask.engine.dask_source import LazySource
+from gmm_dask.errors import ConfigError, DataError, PlanError, SourceChangedError
+from gmm_dask.stats import batch
+
+from .conftest import LOCAL
+from .toys import Buggy, ColumnSums, Generated, Poisonous, Slow, first_row, rows_of
+
+pytestmark = pytest.mark.cluster
+
+FOLD = ColumnSums((0.5, -1.0, 2.0))
+SOURCE = Generated(50_000)
+PLAN = {"block_rows": 4096, "fan_in": 3}
+X = rows_of(0, 0, 50_000, 3)
+
+
+@pytest.fixture(scope="module")
+def expected() -> str:
+    """Hash of the answer on one thread without Dask."""
+    return tree.fingerprint(LocalEngine(1, **PLAN).fold(FOLD, SOURCE))
+
+
+def lazy(chunks: Any) -> LazySource:
+    return LazySource.of(da.from_array(X, chunks=(chunks, 3)))
+
+
+SOURCES = {
+    "recipe, streamed": (lambda: SOURCE, "stream"),
+    "recipe, held": (lambda: SOURCE, "memory"),
+    "recipe, large chunks": (lambda: Generated(50_000, chunk_rows=20_000), "stream"),
+    "array": (lambda: ArraySource(X), "auto"),
+    "array, Fortran order": (lambda: ArraySource(np.asfortranarray(X)), "auto"),
+    "chunks of 7, streamed": (lambda: lazy(7), "stream"),
+    "chunks of 1000, held": (lambda: lazy(1000), "memory"),
+    "chunks of a block": (lambda: lazy(4096), "memory"),
+    "one chunk, held": (lambda: lazy(50_000), "memory"),
+    "one chunk, streamed": (lambda: lazy(50_000), "stream"),
+    "uneven chunks": (lambda: lazy((1, 20_000, 0, 29_999)), "memory"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_one_answer_wherever_the_rows_are(client: Client, expected: str, name: str) -> None:
+    make, cache = SOURCES[name]
+    source = make()
+    with DaskEngine(client, cache, **PLAN, timeout=60) as engine:
+        answers = {tree.fingerprint(engine.fold(FOLD, source)) for _ in range(2)}
+    assert answers == {expected}
+    assert [(record.retries, record.n_blocks) for record in engine.history] == [(0, 13)] * 2
+
+
+@pytest.mark.parametrize("chunks", [1, 7, 1000, 9000])
+def test_small_tables_in_any_chunks(client: Client, chunks: int) -> None:
+    n = 300 if chunks == 1 else 9000
+    source = LazySource.of(da.from_array(X[:n], chunks=(chunks, 3)))
+    local = LocalEngine(2, **PLAN).fold(FOLD, ArraySource(X[:n]))
+    with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+        assert tree.fingerprint(engine.fold(FOLD, source)) == tree.fingerprint(local)
+
+
+def test_threads_and_one_to_three_workers(expected: str) -> None:
+    options = LOCAL | {"processes": False, "threads_per_worker": 2, "protocol": "tcp"}
+    with (
+        LocalCluster(n_workers=1, **options) as cluster,
+        Client(cluster) as client,
+        DaskEngine(client, "memory", **PLAN) as engine,
+    ):
+        for workers in (1, 3):
+            cluster.scale(workers)
+            client.wait_for_workers(workers, timeout=30)
+            assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
+        assert engine.describe()["workers"] == 3
+        assert engine.describe()["threads"] == 6
+
+
+def test_chunks_that_fit_are_used_as_they_are(client: Client, expected: str) -> None:
+    array = da.from_array(X, chunks=(4096, 3)).persist()
+    source = LazySource.of(array)
+    assert source.is_persisted
+    with DaskEngine(client, "auto", **PLAN, timeout=60) as engine:
+        assert tree.fingerprint(engine.fold(FOLD, source)) == expected
+        held = {future.key for future in engine._placements[0].futures}
+    assert held == {future.key for future in futures_of(array)}
+    with pytest.raises(DataError, match="persisted on a cluster and cannot be streamed"):
+        LocalEngine(1).fold(FOLD, source)
+
+
+@pytest.mark.parametrize("size", [50_000, 200_000, 6_400_000, 12_000_000])
+def test_questions_of_any_size(client: Client, expected: str, size: int) -> None:
+    fold = ColumnSums(FOLD.about, ballast=np.random.default_rng(0).random(size // 8))
+    with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+        for _ in range(2):
+            assert tree.fingerprint(engine.fold(fold, SOURCE)) == expected
+
+
+def test_batches_and_maps(client: Client) -> None:
+    other = ColumnSums((1.0, 1.0, 1.0))
+    local = LocalEngine(1, **PLAN)
+    with DaskEngine(client, "stream", **PLAN, timeout=60) as engine:
+        together = engine.fold(batch([FOLD, other]), SOURCE)
+        rows = engine.map(first_row, SOURCE)
+    assert tree.fingerprint(together) == tree.fingerprint(local.fold(batch([FOLD, other]), SOURCE))
+    assert rows == local.map(first_row, SOURCE)
+    assert engine.history[0].rows_digest == local.history[0].rows_digest
+
+
+def test_two_fits_on_one_scheduler(client: Client, expected: str) -> None:
+    def fit(cache: Any) -> set[str]:
+        with DaskEngine(client, cache, **PLAN, timeout=60) as engine:
+            return {tree.fingerprint(engine.fold(FOLD, SOURCE)) for _ in range(4)}
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(fit, ["memory", "memory"])) == [{expected}] * 2
+
+
+def test_errors_come_through_with_their_rows(client: Client, expected: str) -> None:
+    with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+        with pytest.raises(DataError, match=r"a poisonous row \(block 10, rows 40960 to 45055\)"):
+            engine.fold(Poisonous(FOLD.about, row=45_000), Generated(45_056))
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            engine.fold(Buggy(FOLD.about), SOURCE)
+        assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
+
+
+def test_a_source_that_cannot_be_read_is_named(client: Client) -> None:
+    class Broken(Generated):
+        def read(self, lo: int, hi: int) -> Any:
+            raise FileNotFoundError("/data/gone.zarr")
+
+    for cache in ("memory", "stream"):
+        with (
+            DaskEngine(client, cache, **PLAN, timeout=60) as engine,
+            pytest.raises(DataError, match=r"/data/gone\.zarr \(block \d+, rows"),
+        ):
+            engine.fold(FOLD, Broken(50_000))
+
+
+def test_rows_that_change_between_passes_are_refused(client: Client) -> None:
+    noise = da.zeros((50_000, 3), chunks=(4096, 3)).map_blocks(
+        lambda chunk: chunk + time.time_ns(), meta=np.empty((0, 0))
+    )
+    source = LazySource.of(noise)
+    with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+        engine.fold(FOLD, source)
+        engine.fold(FOLD, source)
+    with DaskEngine(client, "stream", **PLAN, timeout=60) as engine:
+        engine.fold(FOLD, source)
+        with pytest.raises(SourceChangedError, match="13 of 13 blocks"):
+            engine.fold(FOLD, source)
+
+
+def scheduler_tasks(client: Client) -> int:
+    return int(client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+
+
+def settled(client: Client) -> int:
+    """Return the scheduler's task count once it no longer changes: releases travel a while."""
+    counts = [scheduler_tasks(client)]
+    for _ in range(100):
+        time.sleep(0.05)
+        counts.append(scheduler_tasks(client))
+        if len(set(counts[-4:])) == 1 and len(counts) > 3:
+            break
+    return counts[-1]
+
+
+@pytest.mark.parametrize(("cache", "held"), [("stream", 0), ("memory", 4)])
+def test_passes_leave_nothing_behind(client: Client, cache: Any, held: int) -> None:
+    source, fold = Generated(16_384), ColumnSums(FOLD.about, ballast=np.ones(10_000))
+    before = settled(client)
+    with DaskEngine(client, cache, **PLAN, timeout=60) as engine:
+        counts = []
+        for _ in range(30):
+            engine.fold(fold, source)
+            counts.append(scheduler_tasks(client))
+        # held blocks keep the source's recipe as their lineage
+        assert settled(client) <= before + held + (held > 0)
+        one_pass = 4 + 2 + 1 + 1 + held + 1
+        assert max(counts) <= before + 2 * one_pass
+    assert settled(client) == before
+
+
+def test_ctrl_c_cancels_the_pass(client: Client, expected: str) -> None:
+    before = settled(client)
+
+    timer = threading.Timer(0.5, _thread.interrupt_main)
+    with DaskEngine(client, "stream", **PLAN, timeout=60) as engine:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.fold(Slow(FOLD.about, pause=0.3), SOURCE)
+        assert settled(client) == before
+        assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
+
+
+def fit_in_a_task() -> str:
+    with worker_client() as client, DaskEngine(client, "stream", **PLAN, timeout=30) as engine:
+        return tree.fingerprint(engine.fold(FOLD, SOURCE))
+
+
+def test_a_fit_inside_a_task(client: Client, expected: str) -> None:
+    assert client.submit(fit_in_a_task, pure=False).result(timeout=60) == expected
+
+
+def test_settings_are_checked(client: Client) -> None:
+    with pytest.raises(ConfigError, match="cache is 'spool'"):
+        DaskEngine(client, "spool")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="timeout is 0"):
+        DaskEngine(client, timeout=0)
+    with pytest.raises(ConfigError, match="retries -1"):
+        DaskEngine(client, retries=-1)
+
+
+def test_an_asynchronous_client_is_refused(client: Client) -> None:
+    async def inside() -> None:
+        DaskEngine(client)
+
+    with pytest.raises(ConfigError, match="asynchronous"):
+        client.sync(inside)
+
+
+def test_a_pass_that_cannot_fit_is_refused_before_a_row_is_read(client: Client) -> None:
+    class Greedy(ColumnSums):
+        def working_bytes(self, rows: int) -> int:
+            return 2**50
+
+    with DaskEngine(client, "stream", **PLAN, timeout=60) as engine:
+        with pytest.raises(PlanError, match=r"a worker needs .* TiB .*threads_per_worker: 1"):
+            engine.fold(Greedy(FOLD.about), SOURCE)
+        engine.fold(FOLD, SOURCE)
+        with pytest.raises(PlanError, match="a worker needs"):
+            engine.fold(Greedy(FOLD.about), SOURCE)
+
+
+def test_only_two_sources_are_held(client: Client) -> None:
+    with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+        before = settled(client)
+        for seed in range(4):
+            engine.fold(FOLD, Generated(16_384, seed=seed))
+        assert settled(client) <= before + 2 * (4 + 1)
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n_rows", "expected_cache"),
+    [
+        ("auto", 10**6, "memory"),
+        ("auto", 10**9, "stream"),
+        ("memory", 10**9, "memory"),
+        ("stream", 10, "stream"),
+    ],
+)
+def test_auto_holds_what_takes_less_than_half(
+    wanted: Any, n_rows: int, expected_cache: str
+) -> None:
+    cluster = Cluster(2, 4, 2, 4 * GIB, 8.0 * GIB)
+    assert choose_cache(wanted, Generated(n_rows), cluster) == expected_cache
+    assert choose_cache("auto", Generated(4 * GIB // 24), cluster) == "memory"
+    assert choose_cache("auto", Generated(4 * GIB // 24 + 1), cluster) == "stream"
+
+
+def test_arrays_of_this_process_are_sent_if_small(monkeypatch: Any) -> None:
+    cluster = Cluster(1, 1, 1, None, float("inf"))
+    assert choose_cache("stream", ArraySource(X), cluster) == "memory"
+    monkeypatch.setattr(placement, "SENT_BYTES", X.nbytes - 1)
+    with pytest.raises(PlanError, match="save it as zarr"):
+        choose_cache("auto", ArraySource(X), cluster)
+
+
+def test_keys_name_their_block() -> None:
+    assert block_of("measure-0a1b-12") == 12
+    assert block_of("load-0a1b-0") == 0
+    assert block_of(("from-array-0a1b", 7, 0)) == 7
+    assert block_of("merge-0a1b-0-3") is None
+    assert block_of("measure-x-y") is None
+    assert block_of(None) is None
