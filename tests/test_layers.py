@@ -89,109 +89,175 @@ def home(name: str) -> str:
     return max(matches, key=len, default="")
 
 
+def where(path: Path, line: int, name: str) -> str:
+    return f"{path.relative_to(ROOT)}:{line} imports {name}"
+
+
+def every_import(*, at_run_time: bool = False) -> list[tuple[str, str, str]]:
+    """Return the importing module, the imported name and its place, for all files."""
+    return [
+        (module_of(path), name, where(path, line, name))
+        for path in FILES
+        for line, name in imports(path, all_of_them=not at_run_time)
+    ]
+
+
 def test_files_were_found():
     names = {module_of(path) for path in FILES}
     assert {"gmm_dask", "gmm_dask.tree", "gmm_dask.folds.e_step", "gmm_dask.engine.base"} <= names
+    assert sum(in_package(name, "gmm_dask") for _, name, _ in every_import()) > 100
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.parts[-2] != "pipeline"], ids=module_of)
-def test_every_module_has_a_room(path):
-    module = module_of(path)
-    if in_package(module, "gmm_dask") and module != "gmm_dask":
-        assert home(module), f"{module} is in no room: add it to ROOMS"
+def test_every_module_has_a_room():
+    inside = [m for m in map(module_of, FILES) if in_package(m, "gmm_dask") and m != "gmm_dask"]
+    assert [m for m in inside if not home(m)] == []  # add it to ROOMS
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_a_room_imports_lower_rooms_only(path):
-    module = module_of(path)
-    if not in_package(module, "gmm_dask"):
-        return
-    room = home(module)
-    for line, name in imports(path):
-        if not in_package(name, "gmm_dask"):
-            continue
-        other = home(name)
-        if other == room:
-            continue  # within one room
-        where = f"{path.relative_to(ROOT)}:{line}: room {ROOMS[room]} ({module}) imports {name}"
-        if other == "":
-            assert in_package(name, "gmm_dask.tree") or module == "gmm_dask" or name in TOP, where
-            continue
-        assert ROOMS[other] <= ROOMS[room], f"{where} of the higher room {ROOMS[other]}"
-        if room in ONLY:
-            assert ROOMS[other] in ONLY[room], f"{where}; only rooms {ONLY[room]} are allowed"
+def is_allowed(module: str, name: str) -> bool:
+    """Return whether a module of gmm_dask may import a name of gmm_dask."""
+    room, other = home(module), home(name)
+    if other == room:
+        return True
+    if ROOMS[other] > ROOMS[room]:
+        return False
+    return room not in ONLY or ROOMS[other] in ONLY[room]
 
 
-# `from gmm_dask import tree` names a room through the package
-TOP = {f"gmm_dask.{room}" for room in ROOMS if room}
+def test_the_rule_tells_high_from_low():
+    assert is_allowed("gmm_dask.folds.e_step", "gmm_dask.kernels.table")
+    assert is_allowed("gmm_dask.engine.local", "gmm_dask.tree")
+    assert not is_allowed("gmm_dask.folds.e_step", "gmm_dask.fits.em.EM")
+    assert not is_allowed("gmm_dask.engine.local", "gmm_dask.mixture.Mixture")
+    assert not is_allowed("gmm_dask.store.model", "gmm_dask.engine.base")
+    assert not is_allowed("gmm_dask.fits.em", "gmm_dask.engine.base.Engine")
+    assert not is_allowed("gmm_dask.many", "gmm_dask")
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_libraries_stay_in_their_rooms(path):
-    module = module_of(path)
-    for line, name in imports(path, all_of_them=False):
-        where = f"{path.relative_to(ROOT)}:{line}: {module} imports {name}"
-        if name.split(".")[0] in ("dask", "distributed") and in_package(module, "gmm_dask"):
-            allowed = module.startswith("gmm_dask.engine.dask_") or module == "gmm_dask.frames"
-            assert allowed, where
-        if in_package(name, "zarr") and in_package(module, "gmm_dask"):
-            assert in_package(module, "gmm_dask.store"), where
-        if name.split(".")[0] in ("numba", "llvmlite"):
-            assert in_package(module, "gmm_dask.kernels"), where
-        if in_package(name, "pickle"):
-            assert in_package(module, "gmm_dask.engine"), where
+def test_a_room_imports_lower_rooms_only():
+    found = [
+        place
+        for module, name, place in every_import()
+        if in_package(module, "gmm_dask")
+        and in_package(name, "gmm_dask")
+        and not is_allowed(module, name)
+    ]
+    assert found == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_pipeline_uses_public_names_only(path):
-    module = module_of(path)
-    for line, name in imports(path):
-        where = f"{path.relative_to(ROOT)}:{line}: {module} imports {name}"
-        if in_package(module, "gmm_dask"):
-            assert not in_package(name, "pipeline"), where
-            continue
-        if in_package(name, "gmm_dask"):
-            import gmm_dask
-
-            assert name.count(".") <= 1, f"{where}; pipeline imports from gmm_dask itself"
-            public = name.partition(".")[2]
-            assert not public or public in gmm_dask.__all__ or public == "__version__", where
-        rooms = [r for r in PIPELINE_APART if in_package(module, f"pipeline.{r}")]
-        for other in PIPELINE_APART:
-            if rooms and other not in rooms:
-                assert not in_package(name, f"pipeline.{other}"), where
+def stays(module: str, name: str) -> bool:
+    """Return whether a library may be imported by a module of gmm_dask."""
+    library = name.split(".")[0]
+    if library in ("dask", "distributed"):
+        return module.startswith("gmm_dask.engine.dask_") or module == "gmm_dask.frames"
+    if library == "zarr":
+        return in_package(module, "gmm_dask.store")
+    if library in ("numba", "llvmlite"):
+        return in_package(module, "gmm_dask.kernels")
+    return True
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_no_cycles_hidden_in_functions(path):
+def test_libraries_stay_in_their_rooms():
+    found = [
+        place
+        for module, name, place in every_import(at_run_time=True)
+        if in_package(module, "gmm_dask") and not stays(module, name)
+    ]
+    assert found == []
+
+
+def is_public(name: str) -> bool:
+    import gmm_dask
+
+    public = name.partition(".")[2]
+    return public in {*gmm_dask.__all__, "__version__", ""}
+
+
+def test_pipeline_uses_public_names_only():
+    found = [
+        place
+        for module, name, place in every_import()
+        if in_package(module, "pipeline") and in_package(name, "gmm_dask") and not is_public(name)
+    ]
+    assert found == []
+
+
+def test_the_library_knows_nothing_of_the_pipeline():
+    found = [
+        place
+        for module, name, place in every_import()
+        if in_package(module, "gmm_dask") and in_package(name, "pipeline")
+    ]
+    assert found == []
+
+
+def test_rooms_of_the_pipeline_do_not_import_one_another():
+    def room(name: str) -> str | None:
+        return next((r for r in PIPELINE_APART if in_package(name, f"pipeline.{r}")), None)
+
+    found = [
+        place
+        for module, name, place in every_import()
+        if room(module) and room(name) and room(module) != room(name)
+    ]
+    assert found == []
+
+
+def nodes(path: Path, kind: type | tuple[type, ...]) -> list:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kind)]
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+HEAVY = ("gmm_dask.engine.dask_", "gmm_dask.store.zarr_source", "gmm_dask.store.spool")
+
+
+def test_no_cycles_hidden_in_functions():
     """Imports inside functions are for optional or heavy libraries, not to dodge the layers."""
-    tree = ast.parse(path.read_text())
-    heavy = ("gmm_dask.engine.dask_", "gmm_dask.store.zarr_source", "gmm_dask.store.spool")
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
-            continue
-        for node in ast.walk(function):
-            if isinstance(node, ast.ImportFrom) and in_package(node.module or "", "gmm_dask"):
-                if in_package(module_of(path), "gmm_dask"):
-                    assert (node.module or "").startswith(heavy), f"{path}:{node.lineno}"
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in FILES
+        if in_package(module_of(path), "gmm_dask")
+        for function in nodes(path, FUNCTIONS)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom)
+        and in_package(node.module or "", "gmm_dask")
+        and not (node.module or "").startswith(HEAVY)
+    ]
+    assert found == []
 
 
-ALL_FILES = sorted(p for d in ("gmm_dask", "pipeline", "tests", "scripts") for p in (ROOT / d).rglob("*.py"))
+def test_no_file_is_over_300_lines():
+    folders = ("gmm_dask", "pipeline", "tests", "scripts")
+    lengths = {
+        p: len(p.read_text().splitlines()) for d in folders for p in (ROOT / d).rglob("*.py")
+    }
+    assert {str(p.relative_to(ROOT)): n for p, n in lengths.items() if n > 300} == {}
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_file_is_over_300_lines(path):
-    assert len(path.read_text().splitlines()) <= 300
+def body_lines(node: ast.FunctionDef) -> int:
+    """Return the lines of a function after its docstring."""
+    first = node.body[0]
+    is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    begin = first.end_lineno if is_doc else node.lineno
+    return (node.end_lineno or 0) - (begin or 0)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_no_function_is_over_80_lines(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0]
-            is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-            begin = (first.end_lineno if is_doc else node.lineno) or node.lineno
-            assert (node.end_lineno or begin) - begin <= 60, f"{path}:{node.lineno} {node.name}"
+def test_no_function_is_over_60_lines():
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {body_lines(node)}"
+        for path in FILES
+        for node in nodes(path, FUNCTIONS)
+        if body_lines(node) > 60
+    ]
+    assert found == []
+
+
+def test_every_module_says_what_it_is():
+    found = [
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert found == []
 
 
 def run_alone(code: str) -> str:
@@ -228,9 +294,3 @@ print("distributed" in sys.modules)
 def test_public_names_exist():
     code = "import gmm_dask\nfor name in gmm_dask.__all__: getattr(gmm_dask, name)\nprint('ok')"
     assert run_alone(code) == "ok"
-
-
-def test_every_package_has_a_first_line():
-    for path in FILES:
-        if path.name != "__init__.py" or path.stat().st_size:
-            assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -123,7 +123,9 @@ def test_full_covariances_are_affinely_equivariant():
     )
     np.testing.assert_allclose(mapped.weights_, plain.weights_, rtol=1e-9)
     np.testing.assert_allclose(mapped.means_, plain.means_ @ M.T + b, rtol=1e-8)
-    np.testing.assert_allclose(mapped.covariances_, M @ plain.covariances_ @ M.T, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(
+        mapped.covariances_, M @ plain.covariances_ @ M.T, rtol=1e-8, atol=1e-9
+    )
     lost = np.log(abs(np.linalg.det(M)))
     assert mapped.lower_bound_ == pytest.approx(plain.lower_bound_ - lost, rel=1e-10)
 

@@ -107,7 +107,10 @@ def test_a_sound_restart_beats_a_degenerate_one():
         model.fit(X)
     broken = [r for r in model.candidate_.restarts if r.problems]
     assert not model.candidate_.best.problems
-    assert all(r.problems for r in model.candidate_.restarts[len(model.candidate_.restarts) - len(broken):])
+    assert all(
+        r.problems
+        for r in model.candidate_.restarts[len(model.candidate_.restarts) - len(broken) :]
+    )
 
 
 @EVERY

@@ -52,7 +52,11 @@ def test_given_parameters_are_put_in_place(kind):
 @pytest.mark.parametrize("part", ["weights", "means", "covariances"])
 def test_one_given_part_leaves_the_others_to_the_start(part):
     mixture = mixture_near(X, "full", 3)
-    wanted = {"weights": mixture.weights[0], "means": mixture.means, "covariances": mixture.covariances}
+    wanted = {
+        "weights": mixture.weights[0],
+        "means": mixture.means,
+        "covariances": mixture.covariances,
+    }
     fit = first("full", {part: wanted[part]})
     fit = fit.tell(ask(fit.ask(), X))
     plain = first()

@@ -18,7 +18,9 @@ def test_nearest_centre_equals_a_loop(kind):
     mixture = mixture_near(X, kind, 3)
     metric = np.array([[1.0, 0.2], [0.0, 0.5]])
     rows = mixture.frame.forward(X)
-    distance = np.array([[np.sum(((y - c) @ metric) ** 2) for c in mixture.params.means] for y in rows])
+    distance = np.array(
+        [[np.sum(((y - c) @ metric) ** 2) for c in mixture.params.means] for y in rows]
+    )
     label = distance.argmin(axis=1)
     sums = ask(NearestCentre(mixture, metric), X, [1000, 4097])
     assert float(sums.log_likelihood) == pytest.approx(-distance.min(axis=1).sum(), rel=1e-11)

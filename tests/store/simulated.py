@@ -127,6 +127,13 @@ class MemoryFiles(Files):
             found += self.paths(path) if self.is_folder(path) else [path]
         return found
 
+    def settle(self, folder: Path = Path("/")) -> None:
+        """Put everything on the disk, as systems do on their own after a while."""
+        self.sync_folder(folder)
+        for name in self.names(folder):
+            path = folder / name
+            (self.settle if self.is_folder(path) else self.sync)(path)
+
     def after_power_cut(self, choose: Callable[[int], int]) -> MemoryFiles:
         """Return what is found after a power cut; `choose(n)` picks one of n outcomes."""
         survivor = MemoryFiles()
