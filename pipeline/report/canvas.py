@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def _calm(axes: Axes) -> None:
 
 
 def plain_ticks(axes: Axes, which: str) -> None:
-    """Number the ticks without offsets or mathematics: 1200000 is written 1.2e6."""
+    """Write the numbers of the ticks plainly: 1200000 becomes 1.2e6, without an offset."""
     for letter in which:
         getattr(axes, f"{letter}axis").set_major_formatter(FuncFormatter(_tick))
 
@@ -86,7 +86,7 @@ def _tick(value: float, _position: int | None = None) -> str:
     return f"{value:,.8g}"
 
 
-def rules(axes: Axes, axis: str) -> None:
+def rules(axes: Axes, axis: Literal["x", "y"]) -> None:
     """Draw faint lines across the figure at the ticks of one axis."""
     axes.grid(visible=True, axis=axis, color=GRID, linewidth=0.9, linestyle="-")
 
@@ -141,7 +141,7 @@ def _svg(figure: Figure) -> bytes:
 
 
 def _renumbered(svg: str) -> str:
-    """Number the ids in order and drop the unused: matplotlib draws them at random."""
+    """Rename the ids in order and drop the unused: matplotlib draws them at random."""
     used = {match[2] for match in _USE.finditer(svg)}
     numbers: dict[str, str] = {}
     for match in _ID.finditer(svg):

@@ -34,7 +34,7 @@ def candidates_table(results: Results) -> str:
         [">" if i == results.chosen else "", *_cells(row, extra, held_out)]
         for i, row in enumerate(results.candidates)
     ]
-    return "\n".join(_aligned([[*heads, "note"], *rows]))
+    return "\n".join(_aligned([[*heads, "note"], *rows], (2, 3, len(heads))))
 
 
 def _cells(row: CandidateRow, extra: str, held_out: bool) -> list[str]:
@@ -51,10 +51,9 @@ def _fixed(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
-    """Return lines: words to the left, numbers to the right."""
+def _aligned(table: list[list[str]], left: tuple[int, ...] = ()) -> list[str]:
+    """Return lines: the columns of `left` to the left, all others to the right."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    left = {2, 3, len(widths) - 1}
     lines = [
         "  ".join(
             cell.ljust(width) if i in left else cell.rjust(width)

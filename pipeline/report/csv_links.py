@@ -25,7 +25,7 @@ class Link:
 
 
 def csv_link(
-    text: str, filename: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]
+    text: str, filename: str, header: Sequence[Cell], rows: Iterable[Sequence[Cell]]
 ) -> Link:
     """Return a link to a CSV file that the page itself carries.
 
@@ -34,7 +34,7 @@ def csv_link(
     text : str
         What the reader clicks on.
     filename : str
-    header : sequence of str
+    header : sequence of str or number
     rows : iterable of sequences
         Strings and numbers; nan becomes an empty cell.
     """

@@ -9,8 +9,8 @@ from pipeline.report.bins import coarser, usable
 from pipeline.report.block import Block
 from pipeline.report.canvas import finish, label, new_figure, rules
 from pipeline.report.csv_links import Link, csv_link, file_name
-from pipeline.report.palette import INK, color
 from pipeline.report.pairs import LARGE, MANY_COMPONENTS, axis_name
+from pipeline.report.palette import INK, color
 from pipeline.report.panels import Line
 from pipeline.report.plane import draw_number
 from pipeline.report.results import Array, Results

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.patheffects import withStroke
 
 from pipeline.report.canvas import SIZE, write
-from pipeline.report.csv_links import Link, csv_link
+from pipeline.report.csv_links import Cell, Link, csv_link
 from pipeline.report.palette import color, dashes
 from pipeline.report.panels import Contour
 from pipeline.report.results import Array
@@ -84,6 +84,8 @@ def density_link(filename: str, x: Array, y: Array, counts: Array, names: tuple[
     column holds those of x, the last edge standing alone in the last line.
     """
     corner = f"{names[0]} (down) / {names[1]} (across): lower edges"
-    header = [corner, *(f"{edge:.8g}" for edge in y)]
-    rows = [[f"{edge:.8g}", *map(float, row)] for edge, row in zip(x[:-1], counts, strict=True)]
-    return csv_link("density (CSV)", filename, header, [*rows, [f"{x[-1]:.8g}"]])
+    rows: list[list[Cell]] = [
+        [float(edge), *map(float, row)] for edge, row in zip(x[:-1], counts, strict=True)
+    ]
+    header = [corner, *map(float, y)]
+    return csv_link("density (CSV)", filename, header, [*rows, [float(x[-1])]])

@@ -107,4 +107,4 @@ def passes_block(results: Results) -> Block | None:
 
 def _thin(seconds: Array, live: Array) -> tuple[Array, Array, Array]:
     places = np.arange(0, len(seconds), max(1, -(-len(seconds) // MAX_PASSES)))
-    return places + 1.0, seconds[places], live[places]
+    return places.astype(np.float64) + 1, seconds[places], live[places]

@@ -78,29 +78,24 @@ def _not_converged(results: Results) -> tuple[str, ...]:
     if results.choice.converged:
         return ()
     passes = plural(results.choice.n_iter, "pass", "passes")
-    return (
-        f"The chosen fit did not converge in {passes}: its numbers would still move. Raise model.max_iter and run again: it goes on from here.",
-    )
+    words = f"The chosen fit did not converge in {passes}: its numbers would still move. "
+    return (words + "Raise model.max_iter and run again: it goes on from here.",)
 
 
 def _one_start(results: Results) -> tuple[str, ...]:
     choice = results.choice
     if choice.n_init < 3 or choice.starts_agree > 1 or choice.n_components == 1:
         return ()
-    return (
-        f"Only one of {choice.n_init} starts reached the chosen optimum: there may be a better "
-        "one. Raise model.n_init.",
-    )
+    words = f"Only one of {choice.n_init} starts reached the chosen optimum: "
+    return (words + "there may be a better one. Raise model.n_init.",)
 
 
 def _edge(results: Results) -> tuple[str, ...]:
     sizes = sorted({candidate.n_components for candidate in results.candidates})
     if len(sizes) < 3 or results.choice.n_components != sizes[-1]:
         return ()
-    return (
-        f"The largest number of components that was tried ({sizes[-1]}) was chosen: the best "
-        "number may be larger. Widen model.n_components.",
-    )
+    words = f"The largest number of components that was tried ({sizes[-1]}) was chosen: "
+    return (words + "the best number may be larger. Widen model.n_components.",)
 
 
 def _overlaps(results: Results) -> tuple[str, ...]:

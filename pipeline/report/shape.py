@@ -9,8 +9,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from pipeline.report.block import Block
 from pipeline.report.canvas import FONT, SIZE, drawable, finish, label, new_figure, rules, write
 from pipeline.report.csv_links import Link, csv_link, file_name
-from pipeline.report.palette import ACCENT, INK, SOFT_INK, color
 from pipeline.report.pairs import MANY_COMPONENTS
+from pipeline.report.palette import ACCENT, INK, SOFT_INK, color
 from pipeline.report.ranking import leading_columns, standardized_means
 from pipeline.report.results import Results
 from pipeline.report.sentences import strongest_overlaps
@@ -59,7 +59,8 @@ def _bars(axes: Axes, results: Results, weights: np.ndarray, labels: np.ndarray)
     reach = np.maximum(np.nan_to_num(weights), labels)
     for place, end, weight in zip(places, reach, weights, strict=True):
         text = "  " + share(float(weight)).replace("\u202f", " ")
-        write(axes, float(end), place, text, va="center", color=SOFT_INK, fontsize=SIZE - 0.5)
+        look = {"va": "center", "color": SOFT_INK, "fontsize": SIZE - 0.5}
+        write(axes, float(end), float(place), text, **look)
     axes.set_yticks(places, [str(component.number) for component in results.components])
     axes.set_ylim(len(weights) - 0.4, -0.6)
     axes.set_xlim(0, max(float(reach.max()) * 1.16, 1e-9))
@@ -78,7 +79,7 @@ def overlap_block(results: Results) -> Block | None:
     shown = np.clip(np.nan_to_num(results.overlap.astype(np.float64)), 0, 1)
     image = axes.imshow(_without_diagonal(shown), cmap=_BLUES, vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SIZE - 1, labelcolor=SOFT_INK, length=0, labelfontfamily=FONT)
     _number_axes(axes, [component.number for component in results.components])
     if K <= MAX_PRINTED:
@@ -90,7 +91,7 @@ def overlap_block(results: Results) -> Block | None:
     return Block("Which components overlap", caption, finish(figure), (_overlap_link(results),))
 
 
-def _without_diagonal(values: np.ndarray) -> np.ma.MaskedArray:  # type: ignore[type-arg]
+def _without_diagonal(values: np.ndarray) -> np.ndarray:
     return np.ma.masked_where(np.eye(len(values), dtype=bool), values)
 
 
@@ -136,7 +137,7 @@ def means_block(results: Results) -> Block:
     figure, axes = new_figure(min(9.8, 3.2 + 0.2 * max(D, 12)), min(8.5, 1.6 + 0.1 * max(K, 12)))
     image = axes.imshow(values, cmap=_SIDES, vmin=-CLIP, vmax=CLIP, aspect="auto")
     bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.015)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SIZE - 1, labelcolor=SOFT_INK, length=0, labelfontfamily=FONT)
     _number_axes(axes, [c.number for c in results.components[:MAX_MAP_ROWS]])
     names = [drawable(results.source.columns[column].name, 16) for column in columns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,12 +51,12 @@ def _draw_starts(axes: Axes, row: CandidateRow, chosen: bool) -> None:
     # Spread sideways, or starts at the same optimum would hide each other.
     spread = np.linspace(-_WIDTH / 2, _WIDTH / 2, len(gaps)) if len(gaps) > 1 else np.zeros(1)
     x = row.n_components + spread
-    look = {"color": ACCENT, "s": 26} if chosen else {"color": "#9aa8b5", "s": 13}
+    look: dict[str, Any] = {"color": ACCENT, "s": 26} if chosen else {"color": "#9aa8b5", "s": 13}
     axes.scatter(x, gaps, linewidths=0, alpha=0.95, zorder=3 if chosen else 2, **look)
 
 
 def _scale(axes: Axes) -> None:
-    """Number a logarithmic axis in words at its foot."""
+    """Make the axis logarithmic, its foot named in words."""
     axes.set_yscale("log")
     top = max(axes.get_ylim()[1], SAME * 100)
     powers = range(-6, math.ceil(math.log10(top)) + 1)
@@ -69,6 +70,7 @@ def _scale(axes: Axes) -> None:
 
 def _starts_link(results: Results) -> Link:
     header = ("n_components", "covariance_type", "start", "init", "log_likelihood_per_row")
+    header_end = ("passes", "outcome", "problems")
     rows: list[tuple[Cell, ...]] = [
         (
             row.n_components,
@@ -83,9 +85,8 @@ def _starts_link(results: Results) -> Link:
         for row in results.candidates
         for start in row.restarts
     ]
-    header = (*header, "passes", "outcome", "problems")
     filename = file_name(results.run.name, "starts")
-    return csv_link("CSV", filename, header, rows[:MAX_RESTARTS])
+    return csv_link("CSV", filename, (*header, *header_end), rows[:MAX_RESTARTS])
 
 
 def trace_block(results: Results) -> Block | None:
@@ -97,9 +98,9 @@ def trace_block(results: Results) -> Block | None:
     for row in rows:
         passes, values = _thin(row.trace)
         chosen = row is results.choice
-        look = {"color": ACCENT, "linewidth": 2.2} if chosen else {"color": LINE, "linewidth": 1.0}
-        axes.plot(passes, values, zorder=3 if chosen else 2, **look)
-        axes.scatter(passes[-1:], values[-1:], s=14, zorder=4, color=look["color"])
+        tone, width = (ACCENT, 2.2) if chosen else (LINE, 1.0)
+        axes.plot(passes, values, zorder=3 if chosen else 2, color=tone, linewidth=width)
+        axes.scatter(passes[-1:], values[-1:], s=14, zorder=4, color=tone)
     _rise(axes, [row.trace for row in rows])
     label(axes, "pass", "log-likelihood per row")
     rules(axes, "y")
@@ -120,7 +121,7 @@ def _thin(trace: Array) -> tuple[Array, Array]:
         some = np.geomspace(1, len(trace), MAX_TRACE_POINTS).round().astype(int) - 1
         places = np.unique(some)
     values = np.where(np.isfinite(trace[places]), trace[places], np.nan)
-    return places + 1.0, values
+    return places.astype(np.float64) + 1, values
 
 
 def _rise(axes: Axes, traces: list[Array]) -> None:

@@ -73,7 +73,7 @@ def build_results(
         log_density=Histogram(edges=edges, counts=sums.density),
         compositions=_compositions(fitted, engine, colour_by),
         passes=Passes(seconds=seconds, live_fits=live),
-        warnings=made.warnings_of(fitted, shown, sums),
+        warnings=made.warnings_of(fitted),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from gmm_dask import Candidate, Engine, Sample
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
+from pipeline.report.ranking import leading_pairs
 from pipeline.run.fitting import Fitted
 from pipeline.stages.figures import (
     Figures,
@@ -18,12 +19,10 @@ from pipeline.stages.figures import (
     View,
     edges_of,
     ellipse,
-    leading_columns,
-    views_of,
 )
 from pipeline.stages.overlap import bhattacharyya
 
-LEADING = 4
+MOST_PAIRS = 6
 SAMPLE = 8192
 
 
@@ -125,9 +124,17 @@ def _sample_density(fitted: Fitted, sample: FloatArray, inner: FloatArray) -> Fl
 
 
 def _leading_views(shown: Shown, visible: FloatArray) -> tuple[View, ...]:
-    most = min(LEADING, visible.shape[1])
-    columns = leading_columns(shown.inner_means, shown.inner, shown.weights, most)
-    return views_of(columns, visible)
+    """Return the views of the pairs of columns that separate the components best."""
+    if visible.shape[1] == 1:
+        return (View((0,), (edges_of(visible[:, 0]),)),)
+    first = shown.offset
+    rows = [
+        ComponentRow(number=k, weight=float(w), rows=0, mean=mean[first:], std=std[first:])
+        for k, (w, mean, std) in enumerate(zip(shown.weights, shown.means, shown.std, strict=True))
+    ]
+    pairs = leading_pairs(rows, MOST_PAIRS)
+    edges = {c: edges_of(visible[:, c]) for c in {c for pair in pairs for c in pair}}
+    return tuple(View((a, b), (edges[a], edges[b])) for a, b in pairs)
 
 
 def _wanted_views(
@@ -248,38 +255,21 @@ def source_facts(fitted: Fitted, shown: Shown, described: dict[str, Any]) -> Sou
     )
 
 
-def warnings_of(fitted: Fitted, shown: Shown, sums: FigureSums) -> tuple[str, ...]:
-    """Return what the reader must know, in words, most important first."""
+def warnings_of(fitted: Fitted) -> tuple[str, ...]:
+    """Return what only the run knows and the reader must: degenerate fits and dropped rows."""
     candidate = fitted.candidate
     found = []
-    if not candidate.converged:
-        found.append(
-            f"The chosen fit stopped after {candidate.best.n_iter} passes before it converged: "
-            "raise model.max_iter and run again."
-        )
     if candidate.degenerate:
         found.append(f"Every restart is degenerate ({'; '.join(candidate.best.problems)}).")
-    if candidate.starts_agree < 2 and len(candidate.restarts) > 1:
-        found.append(
-            f"Only one of {len(candidate.restarts)} starts reached this optimum: another run with "
-            "more restarts (model.n_init) may find a better one."
-        )
-    best = [c.n_components for c in fitted.result.candidates]
-    if len(set(best)) > 2 and candidate.n_components == max(best):
-        found.append(
-            f"The largest number of components tried ({max(best)}) was chosen: more may be better."
-        )
-    found.extend(_overlaps(shown))
-    share = float((sums.probability[:45]).sum() / max(float(sums.n_rows), 1.0))
-    if share > 0.2:
-        found.append(f"{share:.0%} of the rows are ambiguous: no component has 90 % of them.")
+    for other in fitted.result.candidates:
+        if other.degenerate and other is not candidate:
+            name = f"K={other.n_components} {other.covariance_type}"
+            why = "; ".join(other.best.problems)
+            found.append(f"{name} is degenerate in every restart and was not ranked: {why}.")
+    for reason, rows in fitted.table.dropped.items():
+        if reason.endswith("missing"):
+            found.append(
+                f"{rows:,} rows were dropped because a value of the filter is missing "
+                f"({reason}): add 'or ... is null' to source.filter to keep them."
+            )
     return tuple(found)
-
-
-def _overlaps(shown: Shown) -> list[str]:
-    pairs = np.argwhere(np.triu(shown.overlap, 1) > 0.8)
-    if not len(pairs):
-        return []
-    listed = ", ".join(f"{a} and {b} ({shown.overlap[a, b]:.2f})" for a, b in pairs[:3])
-    more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
-    return [f"Components that overlap strongly (Bhattacharyya coefficient): {listed}{more}."]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmm_dask import Engine, GaussianMixture, Mixture, plan_for
+from gmm_dask import DaskEngine, Engine, GaussianMixture, Mixture, plan_for
 from pipeline.config import Config
+from pipeline.report import candidates_table, chosen_sentence, summary_text, warning_sentences
+from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
 from pipeline.run.reporting import build_results, write_report
+from pipeline.run.write_back import output_columns, write_back
 from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
 from pipeline.sinks import write_candidates_csv as write_candidates
 from pipeline.sources import Table
@@ -23,62 +27,64 @@ if TYPE_CHECKING:
 Outputs = dict[str, dict[str, Any]]
 
 
-def write_outputs(job: Job, fitted: Fitted, engine: Engine) -> dict[str, Any]:
+def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any]:
     """Write everything of a fitted run; return the manifest's new entries."""
     config, folder = job.config, job.folder.path
     outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr")}
     outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
-    changes: dict[str, Any] = {
-        "passes": fitted.result.n_passes,
-        "rows": fitted.table.n_rows,
-        "dropped": fitted.table.dropped,
-        "chosen": candidate_row(fitted.candidate, True),
-        "candidates": [
-            candidate_row(c, i == fitted.chosen) for i, c in enumerate(fitted.result.candidates)
-        ],
-        "retries": sum(record.retries for record in engine.history),
-        "workers_lost": sum(record.workers_lost for record in engine.history),
-        "plan": {
-            "block_rows": plan_for(fitted.source).block_rows,
-            "blocks": plan_for(fitted.source).n_blocks,
-        },
-        "model_fingerprint": fitted.candidate.mixture.fingerprint,
-    }
+    changes = _facts(fitted, engine) | {"outputs": outputs}
+    record = None
     if config.output:
-        section = config.output
         record, result = write_assignments(
             fitted.table,
             fitted.candidate.mixture,
             fitted.transform,
             engine,
-            section.format,
-            Path(section.path),
-            section.columns,
+            config.output.format,
+            Path(config.output.path),
+            output_columns(config),
         )
         outputs["assignments"] = _assignments_entry(record, fitted.table)
         changes["rows_written"] = result.n_rows
-        if section.write_back:
-            outputs["write_back"] = _write_back(config, fitted, record, folder)
-    changes["outputs"] = outputs
-    return changes | _report(job, fitted, engine, changes)
+    changes |= _report(job, fitted, engine, changes)
+    if record is not None and config.output and config.output.write_back:
+        # last: in place it changes the file that everything before has read
+        outputs["write_back"] = write_back(config, fitted, record, folder, engine)
+    return changes
+
+
+def _facts(fitted: Fitted, engine: Engine) -> dict[str, Any]:
+    plan = plan_for(fitted.source)
+    candidates = fitted.result.candidates
+    return {
+        "passes": fitted.result.n_passes,
+        "rows": fitted.table.n_rows,
+        "dropped": fitted.table.dropped,
+        "chosen": candidate_row(fitted.candidate, True),
+        "candidates": [candidate_row(c, i == fitted.chosen) for i, c in enumerate(candidates)],
+        "retries": sum(record.retries for record in engine.history),
+        "workers_lost": sum(record.workers_lost for record in engine.history),
+        "plan": {"block_rows": plan.block_rows, "blocks": plan.n_blocks},
+        "model_fingerprint": fitted.candidate.mixture.fingerprint,
+    }
 
 
 def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -> dict[str, Any]:
     """Return the table, sentence and warnings, after writing the report if it is wanted."""
-    from pipeline.report import candidates_table, chosen_sentence, summary_text
-
     section = job.config.report
     manifest = job.folder.manifest | changes | job.times()
     wanted, colour_by = (section.features, section.colour_by) if section else (None, ())
     results = build_results(fitted, engine, manifest, job.seconds, wanted, tuple(colour_by))
     if section:
+        umap = embedding_of(job.config, fitted, engine, job.folder.path / "scratch")
+        results = replace(results, embedding=umap)
         entry = write_report(results, job.folder.path, Path(section.path))
         changes["outputs"]["report"] = entry
     return {
         "table": candidates_table(results).split("\n"),
         "sentence": chosen_sentence(results),
         "summary": summary_text(results),
-        "warnings": list(results.warnings),
+        "warnings": list(warning_sentences(results)),
     }
 
 
@@ -135,11 +141,3 @@ def _assignments_entry(record: OutputRecord, table: Table) -> dict[str, Any]:
     by = ", ".join(table.described.get("id") or ["row"])
     note = f"{record.rows:,} rows, joined by {by}"
     return {"path": record.path, "sha256": record.sha256, "rows": record.rows, "note": note}
-
-
-def _write_back(
-    config: Config, fitted: Fitted, record: OutputRecord, folder: Path
-) -> dict[str, Any]:
-    from pipeline.run.write_back import write_back
-
-    return write_back(config, fitted, record, folder)

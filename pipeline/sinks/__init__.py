@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.sinks.anndata_rows import with_origin
+from pipeline.sinks.anndata_what import WriteBack, WrittenBack, needed_outputs
+from pipeline.sinks.anndata_writeback import local_source, write_copy, write_in_place
 from pipeline.sinks.base import Format, Sink
 from pipeline.sinks.digests import sha256_of
 from pipeline.sinks.files import write_candidates_csv, write_json_atomic
@@ -17,11 +20,18 @@ __all__ = [
     "OutputRecord",
     "PartRecord",
     "Sink",
+    "WriteBack",
+    "WrittenBack",
     "check_target",
+    "local_source",
+    "needed_outputs",
     "open_sink",
     "part_rows_for",
     "read_output",
     "sha256_of",
+    "with_origin",
     "write_candidates_csv",
+    "write_copy",
+    "write_in_place",
     "write_json_atomic",
 ]

@@ -53,7 +53,7 @@ class Box(Protocol):
         ...
 
     def make_rows(self, key: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        """Make an array that `write_rows` fills."""
+        """Make an array of numbers that `write_rows` fills."""
         ...
 
     def write_rows(self, key: str, lo: int, rows: npt.NDArray[Any]) -> None:
@@ -76,8 +76,12 @@ class Box(Protocol):
         """Drop what would describe keys that are about to be replaced."""
         ...
 
-    def settle(self) -> None:
-        """Wait until everything is on the disk."""
+    def settle(self, key: str) -> None:
+        """Wait until a key and all it holds are on the disk."""
+        ...
+
+    def finish(self) -> None:
+        """Tell readers that use a summary of the keys, and wait for the disk."""
         ...
 
     def close(self) -> None:
@@ -127,6 +131,8 @@ def decoded(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def encoding_attributes(encoding: tuple[str, str] | None) -> dict[str, str]:
+def encoding_attributes(encoding: tuple[str, str] | None) -> dict[str, Any]:
     """Return the two attributes by which AnnData knows how to read a value."""
-    return {} if encoding is None else dict(zip(("encoding-type", "encoding-version"), encoding))
+    return (
+        {} if encoding is None else {"encoding-type": encoding[0], "encoding-version": encoding[1]}
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask import DataError, ResourceError
-from pipeline.sinks.anndata_box import encoding_attributes
+from pipeline.sinks.anndata_box import ARRAY, encoding_attributes
 
 
 class H5Box:
@@ -69,8 +69,9 @@ class H5Box:
         self.file.create_group(key).attrs.update(encoding_attributes(encoding))
 
     def make_rows(self, key: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        """Make an array that `write_rows` fills."""
-        self.file.create_dataset(key, shape=shape, dtype=dtype)
+        """Make an array of numbers that `write_rows` fills."""
+        made = self.file.create_dataset(key, shape=shape, dtype=dtype)
+        made.attrs.update(encoding_attributes(ARRAY))
 
     def write_rows(self, key: str, lo: int, rows: npt.NDArray[Any]) -> None:
         """Write rows from `lo` on."""
@@ -93,9 +94,9 @@ class H5Box:
         del self.file[key]
 
     def begin_replacing(self) -> None:
-        """Nothing describes keys but the keys themselves."""
+        """Do nothing: there is no other description of the keys."""
 
-    def settle(self) -> None:
+    def settle(self, key: str) -> None:  # noqa: ARG002
         """Wait until everything is on the disk."""
         self.file.flush()
         descriptor = os.open(self.path, os.O_RDONLY)
@@ -103,6 +104,10 @@ class H5Box:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def finish(self) -> None:
+        """Wait until everything is on the disk."""
+        self.settle("")
 
     def close(self) -> None:
         """Close the file."""

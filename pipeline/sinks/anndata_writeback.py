@@ -2,103 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from gmm_dask import ConfigError, DataError
-from pipeline.sinks.anndata_box import ARRAY, CATEGORICAL, DICT, STRINGS, Box, decoded, put_value
-from pipeline.sinks.anndata_rows import IntArray, Wanted, windows
-from pipeline.sinks.disk import LOCAL, Disk, delete_tree, explain, hidden, make_folders
+from pipeline.sinks.anndata_edit import Rows, change, opened
+from pipeline.sinks.anndata_what import WriteBack, WrittenBack
+from pipeline.sinks.disk import LOCAL, Disk, discard, explain, hidden, make_folders
 from pipeline.sinks.install import DRAFT, install, recover
 
-STAGE = "__gmm_dask_"
-PROBABILITY = "_probability"
 SUFFIX = "_gmm"
-
-Rows = Iterable[tuple[IntArray, pa.Table]]
-
-
-@dataclass(frozen=True)
-class WriteBack:
-    """What is written into an AnnData file.
-
-    Parameters
-    ----------
-    n_components : int
-        K.
-    obs : str, optional
-        Adds ``obs[obs]``, a categorical "0", "1", ... (0 the largest; missing for cells that were
-        filtered out), and ``obs[obs + "_probability"]`` (float64, NaN for these).
-    obsm : str, optional
-        Adds ``obsm[obsm]``, the responsibilities (n_obs, K) float32.
-    parameters : mapping
-        Goes to ``uns[obs or obsm]``: arrays, texts, numbers and mappings of these.
-
-    Raises
-    ------
-    ConfigError
-        If neither name is given, or one cannot be a key.
-    """
-
-    n_components: int
-    obs: str | None
-    obsm: str | None
-    parameters: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        if self.obs is None and self.obsm is None:
-            raise ConfigError("output.write_back: needs a name, as in write_back: {obs: gmm}")
-        for key, name in (("obs", self.obs), ("obsm", self.obsm)):
-            if name is not None and (not name or "/" in name or name[0] in "._"):
-                raise ConfigError(
-                    f"output.write_back.{key}: {name!r} cannot be a key of AnnData; use letters, "
-                    "digits and _, beginning with a letter"
-                )
-
-    @property
-    def name(self) -> str:
-        """Key in ``uns``."""
-        return self.obs or self.obsm or ""
-
-    @property
-    def wanted(self) -> Wanted:
-        """What the assignments must hold."""
-        return Wanted(self.n_components, self.obs is not None, self.obsm is not None)
-
-    @property
-    def obs_columns(self) -> tuple[str, ...]:
-        """The columns that ``obs`` gets."""
-        return () if self.obs is None else (self.obs, f"{self.obs}{PROBABILITY}")
-
-
-@dataclass(frozen=True)
-class WrittenBack:
-    """What was written.
-
-    Parameters
-    ----------
-    path : str
-        The changed file, or the copy.
-    keys : tuple of str
-        Such as ``obs/gmm``.
-    n_obs : int
-        Cells of the file.
-    """
-
-    path: str
-    keys: tuple[str, ...]
-    n_obs: int
-
-
-def needed_outputs(obs: str | None, obsm: str | None) -> tuple[str, ...]:
-    """Return the words of ``output.columns`` that a write-back takes from the assignments."""
-    label = ("label", "probability") if obs is not None else ()
-    return label + (("responsibilities",) if obsm is not None else ())
 
 
 def write_copy(
@@ -132,14 +44,15 @@ def write_copy(
         make_folders(disk, target.parent)
         recover(disk, target)
         disk.copy(origin, draft)
-        n_obs = _change(draft, what, rows, disk)
+        with opened(draft, disk) as box:
+            n_obs = change(box, what, rows)
         install(disk, draft, target)
     except OSError as error:
         advice = "Check space and permissions, then run again"
         raise explain(error, f"{target} cannot be written", advice) from error
     finally:
-        _drop(disk, draft)
-    return WrittenBack(str(target), _keys(what), n_obs)
+        discard(disk, draft)
+    return WrittenBack(str(target), what.keys, n_obs)
 
 
 def write_in_place(
@@ -166,11 +79,12 @@ def write_in_place(
     """
     path = local_source(source)
     try:
-        n_obs = _change(path, what, rows, disk)
+        with opened(path, disk) as box:
+            n_obs = change(box, what, rows)
     except OSError as error:
         advice = "The file is readable; run again to complete it"
         raise explain(error, f"{path} cannot be changed", advice) from error
-    return WrittenBack(str(path), _keys(what), n_obs)
+    return WrittenBack(str(path), what.keys, n_obs)
 
 
 def local_source(source: str | Path) -> Path:

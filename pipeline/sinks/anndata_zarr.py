@@ -12,7 +12,7 @@ import numpy.typing as npt
 import zarr
 
 from gmm_dask import DataError
-from pipeline.sinks.anndata_box import encoding_attributes
+from pipeline.sinks.anndata_box import ARRAY, encoding_attributes
 from pipeline.sinks.disk import LOCAL, Disk, delete_tree, write_atomic
 
 CHUNK_ROWS = 65_536
@@ -59,7 +59,7 @@ class ZarrBox:
 
     def attributes(self, key: str) -> dict[str, Any]:
         """Return the attributes of a key."""
-        return dict(self.group[key].attrs) if key else dict(self.group.attrs)
+        return dict(self.group[key].attrs)
 
     def set_attribute(self, key: str, name: str, value: Any) -> None:
         """Set one attribute of a group: a bool, a text or a list of texts."""
@@ -74,11 +74,17 @@ class ZarrBox:
         self.group.create_group(key, attributes=encoding_attributes(encoding))
 
     def make_rows(self, key: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        """Make an array that `write_rows` fills."""
+        """Make an array of numbers that `write_rows` fills."""
         chunks = (min(CHUNK_ROWS, shape[0]), *shape[1:])
         # a chunk that is not there means a fault to a strict reader, so all are written
-        whole = {"write_empty_chunks": True}
-        self.group.create_array(key, shape=shape, dtype=dtype, chunks=chunks, config=whole)  # type: ignore[arg-type]
+        self.group.create_array(
+            key,
+            shape=shape,
+            dtype=np.dtype(dtype),
+            chunks=chunks,
+            attributes=encoding_attributes(ARRAY),
+            config={"write_empty_chunks": True},
+        )
 
     def write_rows(self, key: str, lo: int, rows: npt.NDArray[Any]) -> None:
         """Write rows from `lo` on."""
@@ -116,19 +122,25 @@ class ZarrBox:
         del document[CONSOLIDATED]
         write_atomic(self.disk, file, json.dumps(document, indent=2).encode())
 
-    def settle(self) -> None:
-        """Wait until everything is on the disk."""
-        for path in self.path.rglob("*"):
-            if path.is_dir():
-                self.disk.sync_folder(path)
+    def settle(self, key: str) -> None:
+        """Wait until a key and all it holds are on the disk."""
+        for path in sorted((self.path / key).rglob("*")):
+            (self.disk.sync_folder if path.is_dir() else self.disk.sync)(path)
+        self.disk.sync_folder(self.path / key)
 
-    def close(self) -> None:
-        """Write the consolidated metadata anew, if there were any."""
+    def finish(self) -> None:
+        """Write the consolidated metadata anew, if there were any, and wait for the disk."""
         if self.consolidated:
             with warnings.catch_warnings():
                 # zarr says that format 3 has no standard for it; anndata writes and reads it
                 warnings.simplefilter("ignore")
                 zarr.consolidate_metadata(self.group.store)
+        for key in ("obs", "obsm", "uns", ""):
+            if self.has(key):
+                self.disk.sync_folder(self.path / key)
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
 
     def _array(self, key: str) -> zarr.Array[Any]:
         found = self.group[key]

@@ -62,6 +62,25 @@ class Disk:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy a file or a folder with all it holds; the copy can be written, and is on the disk.
+
+        Modes are not copied: what may only be read gives a copy that may be changed.
+        """
+        if source.is_dir():
+            target.mkdir()
+            for entry in sorted(source.iterdir()):
+                self.copy(entry, target / entry.name)
+            self.sync_folder(target)
+            return
+        shutil.copyfile(source, target)
+        self.sync(target)
+
+    def sync(self, path: Path) -> None:
+        """Wait until the contents of a file are on the disk."""
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+
     def sync_folder(self, path: Path) -> None:
         """Wait until the names in a folder are on the disk."""
         if os.name == "nt":

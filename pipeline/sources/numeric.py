@@ -22,6 +22,23 @@ IDENTIFIER_ROWS = 1000
 """Distinct integers that do not count up are taken for identifiers from this many on."""
 
 
+_TEXT = ("text", "name it in source.id or source.carry, or leave it out")
+_TRUTH = ("true or false", "cast it to numbers upstream, or leave it out")
+_TIME = ("points in time", "convert it to a number with a unit of your choice")
+_LISTS = ("lists", "write one column for each entry, or a 2-D zarr or npy array")
+_COMPLEX = ("complex numbers", "write real and imaginary parts as two columns")
+_OTHER = ("not numbers", "convert it upstream or leave it out of source.columns")
+_KINDS = {
+    **dict.fromkeys(("string", "large_string", "string_view", "object", "StringDType()"), _TEXT),
+    "bool": _TRUTH,
+    **dict.fromkeys(("timestamp", "date", "time", "duration", "datetime", "timedelta"), _TIME),
+    **dict.fromkeys(("list", "large_list", "fixed_size_list", "list_view"), _LISTS),
+    "complex": _COMPLEX,
+    "null": ("nothing (all rows are null)", "leave it out"),
+}
+"""What a type name without its width means, and what to do about it."""
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     """Return the type of the values behind a dictionary or run-end encoding."""
     while pt.is_dictionary(kind) or pt.is_run_end_encoded(kind):
@@ -37,20 +54,8 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 def refuse(where: str, column: str, kind: object) -> DataError:
     """Make the error for a column whose type is not a number."""
-    text = str(kind)
-    what, advice = "not numbers", "convert it upstream or leave it out of source.columns"
-    if text.startswith(("bool", "halfbool", "|b1")):
-        what, advice = "true or false", "cast it to numbers upstream, or leave it out"
-    elif text.startswith(("timestamp", "date", "time", "duration", "datetime", "<M8", "<m8")):
-        what, advice = "points in time", "convert it to a number with a unit of your choice"
-    elif "list" in text:
-        what, advice = "lists", "write one column for each entry, or a 2-D zarr or npy array"
-    elif text in ("string", "large_string", "object") or "str" in text.lower():
-        what, advice = "text", "name it in source.id or source.carry, or leave it out"
-    elif text == "null":
-        what, advice = "nothing (all rows are null)", "leave it out"
-    elif "complex" in text:
-        what, advice = "complex numbers", "write real and imaginary parts as two columns"
+    text = str(plain(kind)) if isinstance(kind, pa.DataType) else str(kind)
+    what, advice = _KINDS.get(text.split("[")[0].split("<")[0].rstrip("0123456789"), _OTHER)
     return DataError(f"source.columns: {where}: {column} holds {what} ({text}); {advice}")
 
 

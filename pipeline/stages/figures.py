@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ FloatArray = npt.NDArray[np.float64]
 
 BINS = 80
 PROBABILITY_BINS = 50
-MOST_PAIRS = 6
 TILE = 16384
 
 
@@ -107,8 +105,8 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
             np.histogram(largest, PROBABILITY_BINS, (0.0, 1.0))[0].astype(np.float64),
             np.histogram(clipped, self.density_edges)[0].astype(np.float64),
             np.bincount(labels, minlength=K).astype(np.float64),
-            np.bincount(labels, largest, minlength=K),
-            np.bincount(labels, entropy, minlength=K),
+            np.bincount(labels, largest, minlength=K).astype(np.float64),
+            np.bincount(labels, entropy, minlength=K).astype(np.float64),
         )
 
     def finish(self, stats: FigureSums) -> FigureSums:
@@ -127,39 +125,6 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
         return 8 * (
             cells + PROBABILITY_BINS + len(self.density_edges) + 3 * self.mixture.n_components
         )
-
-
-def leading_columns(
-    means: FloatArray, covariances: FloatArray, weights: FloatArray, most: int
-) -> list[int]:
-    """Return the columns that separate the components best, best first.
-
-    Ranked by the variance of the component means over the mean variance within components.
-
-    Parameters
-    ----------
-    means : (K, D)
-    covariances : (K, D, D)
-    weights : (K,)
-    most : int
-    """
-    centre = weights @ means
-    between = weights @ (means - centre) ** 2
-    within = weights @ np.diagonal(covariances, axis1=1, axis2=2)
-    ratio = between / np.where(within > 0, within, 1.0)
-    if len(means) == 1:
-        ratio = within
-    order = np.argsort(-ratio, kind="stable")
-    return [int(column) for column in order[:most]]
-
-
-def views_of(columns: list[int], sample: FloatArray) -> tuple[View, ...]:
-    """Return the views of all pairs of columns (at most 6), or of the only column."""
-    edges = {c: edges_of(sample[:, c]) for c in columns}
-    if len(columns) == 1:
-        return (View((columns[0],), (edges[columns[0]],)),)
-    pairs = list(combinations(columns, 2))[:MOST_PAIRS]
-    return tuple(View((a, b), (edges[a], edges[b])) for a, b in pairs)
 
 
 def edges_of(values: FloatArray, bins: int = BINS) -> FloatArray:

@@ -20,7 +20,10 @@ FloatArray = npt.NDArray[np.float64]
 class FittedStep(Protocol):
     """One step of a transform."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Which step this is."""
+        ...
 
     def apply(self, rows: FloatArray, start: int = 0) -> FloatArray:
         """Map rows (n, D); `start` is the absolute number of the first, for messages."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -21,5 +22,7 @@ def client() -> Iterator[Client]:
 def own_client(request: Any) -> Iterator[Client]:
     """Client of a cluster of its own, for tests that kill; parametrise it with its options."""
     options = LOCAL | getattr(request, "param", {"n_workers": 2})
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    # a worker absent 15 s after any loss, even if lost again just then, is closed for good
+    patience = {"distributed.deploy.lost-worker-timeout": "10min"}
+    with dask.config.set(patience), LocalCluster(**options) as cluster, Client(cluster) as client:
         yield client

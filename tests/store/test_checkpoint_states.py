@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import uuid
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -32,6 +35,10 @@ class Store(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        # Names must be the same when an example is repeated
+        numbers = itertools.count()
+        self.patch = mock.patch("uuid.uuid4", lambda: uuid.UUID(int=next(numbers)))
+        self.patch.start()
         self.files = MemoryFiles()
         self.files.make_folder(RUN)
         self.files.sync_folder(RUN.parent)
@@ -40,6 +47,9 @@ class Store(RuleBasedStateMachine):
         self.harmed: set[int] = set()
         self.counter = 0
         self.reopen()
+
+    def teardown(self) -> None:
+        self.patch.stop()
 
     @rule()
     def reopen(self) -> None:
@@ -141,6 +151,7 @@ class Store(RuleBasedStateMachine):
         assert bool(caught) == bool(later), "newer ones are passed over with a warning only"
         self.certain[number] = value
         self.possible.pop(number, None)
+        self.harmed.discard(number)
         return number
 
     def value(self) -> dict[str, Any]:
@@ -168,9 +179,9 @@ class Store(RuleBasedStateMachine):
         self.harmed &= present
 
     def paths(self) -> list[tuple[int, Path]]:
-        """Return the files of all whole checkpoints, with their passes."""
+        """Return the files of all checkpoints not harmed yet (twice could heal), with passes."""
         found = []
-        for number in self.markers():
+        for number in sorted(set(self.markers()) - self.harmed):
             marker = RUN / "commits" / f"{number:010d}.json"
             try:
                 data = RUN / "data" / parse(self.files.read(marker, 10**9), marker.name).data

@@ -143,6 +143,26 @@ class Ptr:
         at = self.at(index)
         return Vec(self.code, self.code.emit(f"load {VEC}, ptr {at.name}, align 8"))
 
+    def load_as(self, kind: str, n: int = LANES) -> Vec:
+        """Load `n` consecutive numbers of type "double" or "float", and zeros behind them."""
+        if kind == "double" and n == LANES:
+            return self.load()
+        if n == LANES:
+            floats = f"<{LANES} x float>"
+            one = self.code.emit(f"load {floats}, ptr {self.name}, align 4")
+            return Vec(self.code, self.code.emit(f"fpext {floats} {one} to {VEC}"))
+        return self._collect([self.at(lane, kind) for lane in range(n)], kind)
+
+    def _collect(self, places: Sequence[Ptr], kind: str) -> Vec:
+        vec = f"{VEC} zeroinitializer" if len(places) < LANES else f"{VEC} poison"
+        align = 8 if kind == "double" else 4
+        for lane, at in enumerate(places):
+            one = self.code.emit(f"load {kind}, ptr {at.name}, align {align}")
+            if kind == "float":
+                one = self.code.emit(f"fpext float {one} to double")
+            vec = f"{VEC} " + self.code.emit(f"insertelement {vec}, double {one}, i64 {lane}")
+        return Vec(self.code, vec.removeprefix(f"{VEC} "))
+
     def store(self, index: Index, value: Vec) -> None:
         """Store eight consecutive float64."""
         at = self.at(index)
@@ -155,15 +175,14 @@ class Ptr:
 
     def gather(self, stride: Index, kind: str = "double") -> Vec:
         """Load eight numbers `stride` elements apart; float32 (kind "float") are widened."""
-        vec, at = "poison", self
-        align = 8 if kind == "double" else 4
-        for lane in range(LANES):
-            one = self.code.emit(f"load {kind}, ptr {at.name}, align {align}")
-            if kind == "float":
-                one = self.code.emit(f"fpext float {one} to double")
-            vec = self.code.emit(f"insertelement {VEC} {vec}, double {one}, i64 {lane}")
-            at = at.at(stride, kind)
-        return Vec(self.code, vec)
+        places = [self]
+        for _ in range(LANES - 1):
+            places.append(places[-1].at(stride, kind))
+        return self._collect(places, kind)
+
+    def pick(self, index: Sequence[Int]) -> Vec:
+        """Load the eight float64 at the given indices."""
+        return self._collect([self.at(i) for i in index], "double")
 
     def scatter(self, stride: Index, value: Vec) -> None:
         """Store eight float64 `stride` elements apart."""
@@ -172,6 +191,12 @@ class Ptr:
             one = self.code.emit(f"extractelement {VEC} {value.name}, i64 {lane}")
             self.code.line(f"store double {one}, ptr {at.name}, align 8")
             at = at.at(stride)
+
+    def put(self, index: Sequence[Int], value: Vec) -> None:
+        """Store eight float64 at the given indices."""
+        for lane, i in enumerate(index):
+            one = self.code.emit(f"extractelement {VEC} {value.name}, i64 {lane}")
+            self.code.line(f"store double {one}, ptr {self.at(i).name}, align 8")
 
     def address(self, index: int) -> Ptr:
         """Load an address from a table of addresses."""

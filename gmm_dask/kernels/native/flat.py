@@ -1,0 +1,105 @@
+"""Tiles with rows one after another: what sums over lists of rows read.
+
+A flat tile holds row i, column j at i * padded + j, with zeros in the padding; a tile (see
+`density`) holds it at j * tile + i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gmm_dask.kernels.native.code import Code
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.tile import bounded
+from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+
+
+def load_flat(key: Key) -> str:
+    """Return the stage that brings rows into the frame.
+
+    Arguments of the emitted function: rows (tile, D), shift (padded), inverse_scale (padded) and
+    flat (tile, padded). See `tile.load_tile`.
+    """
+    code = Code("load_flat", "rows shift inverse_scale flat")
+
+    def row(i: Int, _: list[Vec]) -> None:
+        source = code.ptr("rows").at(i * key.n_columns, key.kind)
+        for j in range(0, key.n_columns, LANES):
+            x = source.at(j, key.kind).load_as(key.kind, min(LANES, key.n_columns - j))
+            y = (x - code.ptr("shift").load(j)) * code.ptr("inverse_scale").load(j)
+            code.ptr("flat").at(i * key.padded).store(j, bounded(code, y))
+
+    code.loop(key.tile, row)
+    return code.text()
+
+
+def transposed(rows: Sequence[Vec]) -> list[Vec]:
+    """Return the columns of eight rows of eight: lanes are exchanged 1, 2 and 4 apart."""
+    block = list(rows)
+    for apart in (1, 2, 4):
+        for i in range(LANES):
+            if i & apart:
+                continue
+            a, b = block[i], block[i | apart]
+            lanes = range(LANES)
+            low = [lane if not lane & apart else LANES + lane - apart for lane in lanes]
+            high = [lane + apart if not lane & apart else LANES + lane for lane in lanes]
+            block[i], block[i | apart] = a.shuffle(b, low), a.shuffle(b, high)
+    return block
+
+
+def columns(key: Key) -> str:
+    """Return the stage that turns a flat tile into a tile, less an origin.
+
+    Arguments of the emitted function: flat (tile, padded), origin (padded), tile (padded, tile).
+    """
+    code = Code("columns", "flat origin tile")
+
+    def rows(i: Int, _: list[Vec]) -> None:
+        def block(j: Int, _: list[Vec]) -> None:
+            origin = code.ptr("origin").load(j)
+            some = [code.ptr("flat").at((i + r) * key.padded).load(j) for r in range(LANES)]
+            for c, column in enumerate(transposed([row - origin for row in some])):
+                code.ptr("tile").at((j + c) * key.tile).store(i, column)
+
+        code.loop(key.padded, block, step=LANES)
+
+    code.loop(key.tile, rows, step=LANES)
+    return code.text()
+
+
+def project(key: Key) -> str:
+    """Return the stage that multiplies rows by a matrix with few columns.
+
+    Arguments of the emitted function: flat (tile, padded), projection (padded, P) and projected
+    (P, tile).
+    """
+    code = Code("project", "flat projection projected")
+    P = key.projected
+
+    def rows(i: Int, _: list[Vec]) -> None:
+        def block(j: Int, sums: list[Vec]) -> list[Vec]:
+            some = [code.ptr("flat").at((i + r) * key.padded).load(j) for r in range(LANES)]
+            for c, column in enumerate(transposed(some)):
+                weights = code.ptr("projection").at((j + c) * P)
+                sums = [code.fma(weights.splat(d), column, sums[d]) for d in range(P)]
+            return sums
+
+        found = code.loop(key.padded, block, [code.const(0.0)] * P, step=LANES)
+        for d, value in enumerate(found):
+            code.ptr("projected").at(d * key.tile).store(i, value)
+
+    code.loop(key.tile, rows, step=LANES)
+    return code.text()
+
+
+def take(code: Code, key: Key, index: Sequence[Int], centre: Ptr, out: Ptr, stride: int) -> None:
+    """Write eight listed rows of a flat tile, less a centre, as columns `stride` apart."""
+    starts = [code.ptr("flat").at(i * key.padded) for i in index]
+
+    def block(j: Int, _: list[Vec]) -> None:
+        mean = centre.load(j)
+        for c, column in enumerate(transposed([row.load(j) - mean for row in starts])):
+            out.at((j + c) * stride).store(0, column)
+
+    code.loop(key.padded, block, step=LANES)

@@ -1,0 +1,146 @@
+"""Weighted sums about the means over lists of the rows that have a share.
+
+Eight columns are one vector, so that the work is proportional to the length of a list. Sums of
+squares are products of blocks of eight rows with up to three vectors of the lower triangle.
+"""
+
+from __future__ import annotations
+
+from gmm_dask.kernels.native.code import Code
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.lists import list_rows
+from gmm_dask.kernels.native.values import LANES, Int, Mask, Ptr, Vec
+
+NEGLIGIBLE_SHARE = 2.0**-72
+PART = 64
+"""Rows of a list whose products are summed at once."""
+
+
+def list_size(form: str, key: Key) -> int:
+    """Return how many numbers are summed for each component.
+
+    A vector of counts, one of squares (spherical), the first moments (padded), then the second:
+    full (D, padded), of which the lower triangle is summed; diag (padded).
+    """
+    second = {"full": key.n_columns * key.padded, "diag": key.padded}.get(form, 0)
+    return 2 * LANES + key.padded + second
+
+
+def list_moments(key: Key, form: str, name: str) -> str:
+    """Return the stage that adds one tile to the sums.
+
+    Arguments of the emitted function: flat (tile, padded), centres (K, padded), constants (K),
+    log_joint (K, tile; read by spherical alone), shares (K, tile), weight (tile), sums (K,
+    list_size), work (2, PART, padded), index (tile + CHUNK) and K. The shares come out multiplied
+    by the weights. Shares below 2^-72 are left out of the moments, unless they were given.
+    """
+    code = Code(name, "flat centres constants log_joint shares weight sums work index K")
+
+    def component(k: Int, _: list[Vec]) -> None:
+        sums = code.ptr("sums").at(k * list_size(form, key))
+        count = weigh(code, key, form, k, sums)
+        centre = code.ptr("centres").at(k * key.padded)
+        shares = code.ptr("shares").at(k * key.tile)
+        body = full if form == "full" else round_or_diag
+        code.when(count.compare("sgt", 0), lambda: body(code, key, form, count, centre, shares, sums))
+
+    code.loop(code.integer("K"), component)
+    return code.text()
+
+
+def weigh(code: Code, key: Key, form: str, k: Int, sums: Ptr) -> Int:
+    """Weigh the shares of a component, add up its count, and list its rows."""
+    shares = code.ptr("shares").at(k * key.tile)
+    cut = code.const(0.0 if key.task == "moments" else NEGLIGIBLE_SHARE)
+
+    def chosen(i: Int) -> Mask:
+        r = shares.load(i) * code.ptr("weight").load(i)
+        shares.store(i, r)
+        sums.store(0, sums.load(0) + r)
+        if form == "spherical":
+            square = code.ptr("constants").splat(k) - code.ptr("log_joint").at(k * key.tile).load(i)
+            sums.store(LANES, code.fma(r, square, sums.load(LANES)))
+        return r > cut
+
+    return list_rows(code, key.tile, chosen, code.ptr("index"))
+
+
+def round_or_diag(
+    code: Code, key: Key, form: str, count: Int, centre: Ptr, shares: Ptr, sums: Ptr
+) -> None:
+    """Add up first moments (and their squares for diag), some vectors of columns at a time."""
+    per_column = 2 if form == "diag" else 1
+    at_once = max(1, (key.registers - 4) // (per_column + 1)) * LANES
+    for start in range(0, key.padded, at_once):
+        columns = range(start, min(start + at_once, key.padded), LANES)
+        places = [2 * LANES + p * key.padded + j for p in range(per_column) for j in columns]
+
+        def row(a: Int, carry: list[Vec], columns: range = columns) -> list[Vec]:
+            i = code.ptr("index").number(a)
+            r, x = shares.splat(i), code.ptr("flat").at(i * key.padded)
+            y = [x.load(j) - centre.load(j) for j in columns]
+            if form != "diag":
+                return [code.fma(r, one, total) for one, total in zip(y, carry, strict=True)]
+            weighted = [r * one for one in y]
+            first, second = carry[: len(y)], carry[len(y) :]
+            return [a + b for a, b in zip(first, weighted, strict=True)] + [
+                code.fma(w, one, total) for w, one, total in zip(weighted, y, second, strict=True)
+            ]
+
+        totals = code.loop(count, row, [sums.load(place) for place in places])
+        for place, total in zip(places, totals, strict=True):
+            sums.store(place, total)
+
+
+def full(
+    code: Code, key: Key, form: str, count: Int, centre: Ptr, shares: Ptr, sums: Ptr
+) -> None:
+    """Add up first and second moments, PART rows of the list at a time."""
+
+    def part(start: Int, _: list[Vec]) -> None:
+        n = (count - start).minimum(PART)
+        gather(code, key, start, n, centre, shares, sums.at(2 * LANES))
+        for i in range(0, key.n_columns, LANES):
+            for j in range(0, i + LANES, 3 * LANES):
+                width = min(3 * LANES, i + LANES - j)
+                block(code, key, n, sums.at(2 * LANES + key.padded), i, range(j, j + width, LANES))
+
+    code.loop(count, part, step=PART)
+
+
+def gather(
+    code: Code, key: Key, start: Int, n: Int, centre: Ptr, shares: Ptr, first: Ptr
+) -> None:
+    """Write differences and weighted differences of listed rows, and add up the latter."""
+    work, columns = code.ptr("work"), range(0, key.padded, LANES)
+
+    def row(a: Int, carry: list[Vec]) -> list[Vec]:
+        i = code.ptr("index").number(start + a)
+        r, x = shares.splat(i), code.ptr("flat").at(i * key.padded)
+        totals = []
+        for j, total in zip(columns, carry, strict=True):
+            y = x.load(j) - centre.load(j)
+            work.at(a * key.padded).store(j, y)
+            work.at((a + PART) * key.padded).store(j, r * y)
+            totals.append(code.fma(r, y, total))
+        return totals
+
+    for j, total in zip(columns, code.loop(n, row, [first.load(j) for j in columns]), strict=True):
+        first.store(j, total)
+
+
+def block(code: Code, key: Key, n: Int, second: Ptr, i: int, columns: range) -> None:
+    """Add up the products of (up to) eight weighted columns from i with some vectors."""
+    work, rows = code.ptr("work"), range(i, min(i + LANES, key.n_columns))
+    places = [row * key.padded + j for row in rows for j in columns]
+
+    def row(a: Int, carry: list[Vec]) -> list[Vec]:
+        y = [work.at(a * key.padded).load(j) for j in columns]
+        weighted = work.at((a + PART) * key.padded)
+        factors = [weighted.splat(row) for row in rows]
+        pairs = [(w, one) for w in factors for one in y]
+        return [code.fma(w, one, total) for (w, one), total in zip(pairs, carry, strict=True)]
+
+    totals = code.loop(n, row, [second.load(place) for place in places])
+    for place, total in zip(places, totals, strict=True):
+        second.store(place, total)
