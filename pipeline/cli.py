@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.exits import FAULT, exit_code
+from pipeline.exits import FAULT, RESOURCE, exit_code
 from pipeline.output_json import dump, print_json
+from pipeline.signals import terminable
 
 app = typer.Typer(
     name="gmm-dask",
@@ -135,22 +138,29 @@ def report(target: Target, as_json: Json = False, json_file: JsonFile = None) ->
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    as_json: Json = False,  # noqa: ARG001  JSON it is anyway; every command has the option
+    json_file: JsonFile = None,
+) -> None:
     """Print the JSON schema of the configuration, for editors."""
     from pipeline.config import Config
 
-    print_json(Config.json_schema())
+    written = Config.json_schema()
+    if json_file is not None:
+        dump(written, json_file)
+    print_json(written)
 
 
 def load_config(target: str, overrides: list[str]) -> Any:
     """Return the configuration of a YAML file, or that of a run folder."""
-    from pipeline.config import from_resolved, load
-    from pipeline.manifest import read_manifest
+    from pipeline.config import load
+    from pipeline.run.settings import go_where_it_started, stored_config
 
-    manifest = Path(target) / "run.json"
-    if manifest.is_file():
-        return from_resolved(read_manifest(manifest)["config"], str(manifest))
-    return load(target, overrides)
+    if not (Path(target) / "run.json").is_file():
+        return load(target, overrides)
+    config = stored_config(target, overrides)
+    go_where_it_started(target, stored_config(target))
+    return config
 
 
 def run_folder(target: str) -> str:
@@ -172,13 +182,25 @@ def checked_requirement(require: str | None) -> str | None:
 
 
 def command() -> str:
-    """Return the command line as typed."""
-    return " ".join(["gmm-dask", *sys.argv[1:]])
+    """Return the command line as typed, without what may be secret."""
+    from pipeline.config import mask_address
+
+    words = [mask_address(word) for word in sys.argv[1:]]
+    shown = [_without_value(word) if "option" in word.partition("=")[0] else word for word in words]
+    return shlex.join(["gmm-dask", *shown])
+
+
+def _without_value(override: str) -> str:
+    """Return ``source.storage_options.key=***`` for an option of a store or a cluster."""
+    key, equals, _ = override.rpartition("=")
+    return f"{key or override}{equals and '=***'}"
 
 
 def finish(work: Callable[[], Answer], as_json: bool, json_file: Path | None) -> None:
     """Do the work, print its text or JSON, and exit with its code."""
     try:
+        if json_file is not None:
+            json_file = prepared(json_file)
         code, text, facts = work()
     except (typer.Exit, SystemExit):
         raise
@@ -188,12 +210,43 @@ def finish(work: Callable[[], Answer], as_json: bool, json_file: Path | None) ->
         text = ""
     facts = {"exit_code": code, **facts}
     if json_file is not None:
-        dump(facts, json_file)
+        code = _dumped(facts, json_file, code)
     if as_json:
         print_json(facts)
     elif text:
         print(text)
     raise typer.Exit(code)
+
+
+def prepared(json_file: Path) -> Path:
+    """Return the absolute path of ``--json-file``, once it is sure that it can be written.
+
+    Raises
+    ------
+    ConfigError
+        It cannot: to be told before hours of work, not after them.
+    """
+    from gmm_dask import ConfigError
+
+    path = json_file.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(f"--json-file {json_file}: cannot be written there; name another file")
+    return path
+
+
+def _dumped(facts: dict[str, Any], json_file: Path, code: int) -> int:
+    """Write the JSON object and return the exit code, which a failure to write changes."""
+    try:
+        dump(facts, json_file)
+    except OSError as error:
+        print(f"error: --json-file {json_file}: cannot be written: {error}", file=sys.stderr)
+        return code or RESOURCE
+    return code
 
 
 def _failed(error: BaseException) -> Answer:
@@ -209,4 +262,5 @@ def _failed(error: BaseException) -> Answer:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    with terminable():
+        app()

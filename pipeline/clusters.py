@@ -1,12 +1,17 @@
 """Where the passes run: a cluster on this machine, or an existing scheduler."""
 
+# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gmm_dask import ClusterError, ConfigError
@@ -33,6 +38,8 @@ class ClusterSettings:
         Files ``ca``, ``cert`` and ``key``.
     options : mapping
         Verbatim to ``LocalCluster``.
+    check : callable
+        Raises ConfigError for the address of a scheduler that must not be connected to.
     """
 
     type: str = "local"
@@ -44,6 +51,7 @@ class ClusterSettings:
     timeout: float = 300.0
     security: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[str], None] = lambda _: None
 
 
 @contextmanager
@@ -52,6 +60,8 @@ def open_client(settings: ClusterSettings) -> Iterator[Any]:
 
     Raises
     ------
+    ConfigError
+        An address or option that can never work, or a connection that is not encrypted.
     ClusterError
         No scheduler answers, or a local cluster cannot be started.
     """
@@ -74,7 +84,10 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
     with dask.config.set(quiet):
         options = _local_options(settings)
         try:
-            cluster = LocalCluster(**options)
+            with warnings.catch_warnings():
+                # a second run on this machine: its dashboard gets another port, and says so
+                warnings.filterwarnings("ignore", r"(?s)Port \d+ is already in use")
+                cluster = LocalCluster(**options)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"cluster.options: LocalCluster refuses them: {error}") from error
         except (OSError, RuntimeError, TimeoutError) as error:
@@ -112,23 +125,62 @@ def _close(client: Any, cluster: Any) -> None:
 def _existing(settings: ClusterSettings) -> Iterator[Any]:
     from distributed import Client
 
-    where = settings.address or settings.scheduler_file
-    options: dict[str, Any] = {"timeout": settings.timeout, "set_as_default": True}
+    began = time.monotonic()
+    address, where = settings.address, settings.address
+    if settings.scheduler_file:
+        address = scheduler_address(Path(settings.scheduler_file), settings.timeout)
+        where = f"{address} (from {settings.scheduler_file})"
+        settings.check(address)
+    left = max(settings.timeout - (time.monotonic() - began), 1.0)
+    options: dict[str, Any] = {"timeout": left, "set_as_default": True}
     if settings.security:
         options["security"] = _security(settings.security)
-    target = {"scheduler_file": settings.scheduler_file} if settings.scheduler_file else {}
     try:
-        client = Client(settings.address, **target, **options)
-    except (OSError, TimeoutError, ValueError) as error:
+        client = Client(address, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"cluster.address: {where} cannot be connected to: {error}") from error
+    except (OSError, RuntimeError) as error:
         raise ClusterError(
             f"no scheduler answers at {where} within {settings.timeout:g} s: {error}. Is it "
-            "running, and reachable from here? Nothing is lost: run again later."
+            "running, and reachable from here? Nothing is lost: run again later"
         ) from error
     try:
         yield client
     finally:
         with suppress(Exception):
             client.close(timeout=5)
+
+
+def scheduler_address(path: Path, timeout: float) -> str:
+    """Return the address in the file that a scheduler writes, once it is there.
+
+    Parameters
+    ----------
+    path : Path
+    timeout : float
+        Seconds to wait for it: a queued scheduler writes it when it starts.
+
+    Raises
+    ------
+    ClusterError
+        The file does not come, or holds no address.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["address"])
+        except FileNotFoundError:
+            state = "is not there"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # while it is being written it may be empty or half
+            state = f"holds no address of a scheduler ({type(error).__name__}: {error})"
+        if time.monotonic() >= deadline:
+            raise ClusterError(
+                f"waited {timeout:g} s for the scheduler's file {path}: it {state}. Is the "
+                "scheduler running, and does this machine see the file? Nothing is lost: run "
+                "again later, or raise cluster.timeout"
+            )
+        time.sleep(min(0.2, max(deadline - time.monotonic(), 0.01)))
 
 
 def _security(files: Mapping[str, str]) -> Any:

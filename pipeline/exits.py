@@ -29,4 +29,5 @@ def exit_code(error: BaseException) -> int:
         return DATA
     if isinstance(error, ConfigError):
         return CONFIG
-    return RESOURCE if isinstance(error, ResourceError | MemoryError) else FAULT
+    # an OSError is the disk, the network or a permission: it names its file, and may pass
+    return RESOURCE if isinstance(error, ResourceError | MemoryError | OSError) else FAULT

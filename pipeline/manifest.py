@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from gmm_dask import ConfigError, FormatError, __version__
-from pipeline.sinks.files import write_json_atomic
+from pipeline.output_json import plain
+from pipeline.sinks import write_json_atomic
 
 VERSION = 1
 PACKAGES = ("numpy", "scipy", "numba", "dask", "distributed", "zarr", "pyarrow", "scikit-learn")
 LARGEST = 64 << 20
-KEPT = ("attempts", "run.lock", "heartbeat.json")
+# What a run writes into its folder; nothing else there is ever moved.
+WRITTEN = (
+    *("run.json", "events.jsonl", "model.zarr", "candidates.csv", "results.json"),
+    *("assignments", "report.html", "checkpoints", "scratch"),
+)
 
 
 def now() -> str:
@@ -76,23 +81,38 @@ class RunFolder:
         write_json_atomic(self.file, self.manifest)
 
     def event(self, what: str, **details: Any) -> None:
-        """Append one line to ``events.jsonl``."""
-        line = json.dumps({"time": now(), "event": what, **details}, default=str)
+        """Append one line of JSON to ``events.jsonl``."""
+        line = json.dumps(plain({"time": now(), "event": what, **details}))
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def set_aside(self) -> Path | None:
-        """Move what an earlier attempt wrote into ``attempts/N``; return where."""
-        old = [item for item in self.path.glob("*") if item.name not in KEPT]
-        if not old:
-            return None
+    @property
+    def next_attempt(self) -> int:
+        """Number of the attempt that follows those set aside, from 1."""
         attempts = self.path / "attempts"
         taken = [int(item.name) for item in attempts.glob("*") if item.name.isdigit()]
-        target = attempts / str(max(taken, default=0) + 1)
+        return max(taken, default=0) + 1
+
+    def set_aside(self) -> Path | None:
+        """Move what an earlier attempt wrote into ``attempts/N``; return where."""
+        old = [self.path / name for name in WRITTEN if (self.path / name).exists()]
+        old += [path for path in self._outputs() if path not in old]
+        if not old:
+            return None
+        target = self.path / "attempts" / str(self.next_attempt)
         target.mkdir(parents=True)
         for item in old:
             shutil.move(str(item), target / item.name)
         return target
+
+    def _outputs(self) -> list[Path]:
+        """Return the outputs of an earlier attempt that lie in this folder under other names."""
+        try:
+            outputs = (self.load() or {}).get("outputs", {})
+        except FormatError:
+            return []
+        paths = [Path(item["path"]) for item in outputs.values()]
+        return [path for path in paths if path.exists() and path.parent == self.path.resolve()]
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -119,15 +139,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def find_run(target: str | os.PathLike[str], config_dir: str | None = None) -> Path:
-    """Return the folder of a run from a folder or from its configuration's run.dir.
+def find_run(target: str | os.PathLike[str]) -> Path:
+    """Return the folder of a run.
 
     Raises
     ------
     ConfigError
         There is no run.
     """
-    folder = Path(config_dir) if config_dir else Path(target)
+    folder = Path(target)
     if not (folder / "run.json").is_file():
         raise ConfigError(
             f"{folder} holds no run (no run.json): give a run folder or its YAML file"
@@ -138,7 +158,7 @@ def find_run(target: str | os.PathLike[str], config_dir: str | None = None) -> P
 def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a manifest that ``--json`` prints."""
     keys = (
-        *("name", "status", "exit_code", "reason", "chosen", "candidates", "rows", "passes"),
-        *("seconds", "outputs", "warnings", "dir"),
+        *("name", "dir", "status", "exit_code", "reason", "sentence", "chosen", "candidates"),
+        *("rows", "passes", "seconds", "model_fingerprint", "outputs", "warnings"),
     )
     return {key: manifest[key] for key in keys if key in manifest}

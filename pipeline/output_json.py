@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ def print_json(facts: Any) -> None:
 
 
 def dump(facts: Any, path: Path) -> None:
-    """Write one JSON object to a file; parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain(facts), indent=2) + "\n", encoding="utf-8")
+    """Write one JSON object to a file, at once or not at all.
+
+    Raises
+    ------
+    OSError
+        The file system refuses.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(plain(facts), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from gmm_dask import PassDone, passes_left
 
@@ -21,14 +22,19 @@ class Progress:
         Standard error as a rule.
     saved : callable
         Returns the time (``time.monotonic``) of the last checkpoint, or None.
+
+    Attributes
+    ----------
+    shift : float
+        Added to log-likelihoods per row, so that they are in source units.
     """
 
     def __init__(self, out: TextIO, saved: Callable[[], float | None] = lambda: None) -> None:
         self.out = out
         self.saved = saved
         self.line = ""
+        self.shift = 0.0
         self._last_plain = -PLAIN_SECONDS
-        self._best: tuple[int, float] | None = None
         self._seconds: list[float] = []
         self._live = out.isatty()
 
@@ -37,14 +43,19 @@ class Progress:
         self._seconds = [*self._seconds[-9:], done.seconds]
         self.line = self._text(done)
         if self._live:
-            self.out.write(f"\r\x1b[K{self.line}")
+            # a longer line would wrap, and be left behind by the next one
+            width = shutil.get_terminal_size((200, 24)).columns - 1
+            self.out.write(f"\r\x1b[K{self.line[:width]}")
             self.out.flush()
         elif time.monotonic() - self._last_plain >= PLAIN_SECONDS or not done.live:
             self._last_plain = time.monotonic()
             print(self.line, file=self.out, flush=True)
 
-    def finish(self) -> None:
-        """End the live line."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the live line, so that what follows has a line of its own."""
         if self._live and self.line:
             self.out.write("\n")
             self.out.flush()
@@ -55,7 +66,7 @@ class Progress:
         if best.em is not None and best.em.lower_bounds:
             bounds = best.em.lower_bounds
             gain = f" ({bounds[-1] - bounds[-2]:+.1e})" if len(bounds) > 1 else ""
-            parts.append(f"best K={best.n_components} {bounds[-1]:.4f}/row{gain}")
+            parts.append(f"best K={best.n_components} {bounds[-1] + self.shift:.4f}/row{gain}")
         each = sum(self._seconds) / len(self._seconds)
         parts.append(f"{each:.2f} s/pass")
         left = seconds_left(done, each)

@@ -9,6 +9,8 @@ from pipeline.report.results import Array
 MAX_BINS = 100
 # Share of the rows that may lie outside the frame on each side of each axis.
 OUTSIDE = 0.001
+# A component may lie beyond all rows; the frame follows it by this share of their range.
+BEYOND = 0.12
 
 
 def coarser(edges: Array, counts: Array, axis: int, limit: int = MAX_BINS) -> tuple[Array, Array]:
@@ -37,7 +39,7 @@ def frame(edges: Array, counts: Array, keep: Array) -> tuple[float, float]:
     edges : array of shape (n_bins + 1,)
     counts : array of shape (n_bins,)
     keep : array
-        Positions inside the edges that are shown in any case.
+        Positions that are shown too, unless they lie far beyond the edges.
     """
     total = counts.sum()
     if not total > 0:
@@ -46,9 +48,11 @@ def frame(edges: Array, counts: Array, keep: Array) -> tuple[float, float]:
     first = int(np.searchsorted(below, OUTSIDE, side="right"))
     last = int(np.searchsorted(below, 1 - OUTSIDE, side="left"))
     low, high = edges[first], edges[min(last + 1, len(counts))]
-    inside = keep[np.isfinite(keep) & (keep >= edges[0]) & (keep <= edges[-1])]
-    if inside.size:
-        low, high = min(low, inside.min()), max(high, inside.max())
+    reach = keep[np.isfinite(keep)]
+    if reach.size:
+        margin = BEYOND * (edges[-1] - edges[0])
+        low = max(min(low, reach.min()), edges[0] - margin)
+        high = min(max(high, reach.max()), edges[-1] + margin)
     return float(low), float(high)
 
 

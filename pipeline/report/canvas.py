@@ -25,9 +25,11 @@ from pipeline.report.words import name
 FONT = "DejaVu Sans"  # comes with matplotlib, so figures look alike on every machine
 SIZE = 9.0
 MAX_SVG = 90_000
-PNG_DPI = 170
+PNG_DPI = 150
 _ID = re.compile(r'\bid="([^"]+)"')
 _USE = re.compile(r'(xlink:href="#|url\(#)([^")]+)')
+# A thousandth of a point is enough; base64, which has no dot, stays as it is.
+_LONG = re.compile(r"(\d\.\d{3})\d+")
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
@@ -74,10 +76,11 @@ def _calm(axes: Axes) -> None:
 def plain_ticks(axes: Axes, which: str) -> None:
     """Write the numbers of the ticks plainly: 1200000 becomes 1.2e6, without an offset."""
     for letter in which:
-        getattr(axes, f"{letter}axis").set_major_formatter(FuncFormatter(_tick))
+        getattr(axes, f"{letter}axis").set_major_formatter(FuncFormatter(tick))
 
 
-def _tick(value: float, _position: int | None = None) -> str:
+def tick(value: float, _position: int | None = None) -> str:
+    """Return the number of a tick."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else ""
     if not 1e-3 <= abs(value) < 1e6:
@@ -137,7 +140,7 @@ def _svg(figure: Figure) -> bytes:
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", dpi=PNG_DPI, metadata=nothing)
     text = _METADATA.sub("", _COMMENT.sub("", buffer.getvalue()))
-    return _renumbered(text).encode("utf-8")
+    return _LONG.sub(r"\1", _renumbered(text)).encode("utf-8")
 
 
 def _renumbered(svg: str) -> str:

@@ -22,7 +22,8 @@ def to_plain(value: Any) -> Any:
         fields = dataclasses.fields(value)
         return {field.name: to_plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
+        plain = value.tolist()
+        return plain if np.isfinite(value).all() else to_plain(plain)
     if isinstance(value, float):
         return _plain_float(value)
     if isinstance(value, tuple | list):
@@ -76,7 +77,10 @@ def _read_array(value: Any, where: str) -> np.ndarray:
     if not isinstance(value, list):
         raise _wrong(where, "a list of numbers", value)
     try:
-        array = np.array(_numbers(value, where), dtype=np.float64)
+        array = np.array(value)
+        if array.dtype.kind not in "if":  # nan and infinities are no JSON numbers
+            array = np.array(_numbers(value, where))
+        array = array.astype(np.float64)
     except ValueError:
         raise _wrong(where, "a list of numbers of one length", value) from None
     array.flags.writeable = False

@@ -98,7 +98,7 @@ def _chosen_by(results: Results) -> str:
 def _model_line(results: Results) -> str:
     choice = results.choice
     code = _mclust_name(choice, len(results.source.columns))
-    words = covariance_words(choice.covariance_type)
+    words = covariance_words(choice.covariance_type, choice.n_components)
     same = f" (mclust {code})" if code else ""
     return f"{plural(choice.n_components, 'component')}, {words}{same}"
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.block import Block
-from pipeline.report.canvas import SIZE, finish, label, new_figure, rules, write
+from pipeline.report.canvas import FONT, SIZE, drawable, finish, label, new_figure, rules, write
 from pipeline.report.csv_links import csv_link, file_name
 from pipeline.report.palette import ACCENT, INK, SOFT_INK
 from pipeline.report.results import Array, CandidateRow, Results
@@ -57,7 +57,7 @@ def _curve(results: Results, criterion: str) -> Block:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
     rules(axes, "y")
     if len(types) > 1:
-        axes.legend(frameon=False, prop={"size": SIZE - 0.5}, labelcolor=SOFT_INK)
+        _legend(axes)
     words = _TITLES.get(criterion, CRITERIA.get(criterion, criterion))
     title = f"{words} by number of components"
     filename = file_name(results.run.name, criterion.replace("_", "-"))
@@ -65,6 +65,15 @@ def _curve(results: Results, criterion: str) -> Block:
     header = ("n_components", "covariance_type", criterion, "standard_error")
     link = csv_link("CSV", filename, header, rows_out)
     return Block(title, _caption(results, criterion), finish(figure), (link,))
+
+
+def _legend(axes: Axes) -> None:
+    """Name the lines above the axes, where nothing is drawn."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "ncols": 4}
+    text: dict[str, Any] = {"prop": {"size": SIZE - 0.5, "family": FONT}, "labelcolor": SOFT_INK}
+    legend = axes.legend(frameon=False, borderaxespad=0.1, columnspacing=1.4, **place, **text)
+    for entry in legend.get_texts():
+        entry.set_parse_math(False)
 
 
 def _line_of(row: CandidateRow, criterion: str) -> tuple[int, str, float, float]:
@@ -77,8 +86,8 @@ def _draw_line(axes: Axes, rows: list[CandidateRow], criterion: str) -> None:
     look = _LOOKS.get(rows[0].covariance_type, _OTHER)
     ranked = [row for row in rows if row.ranked]
     x, y = _points(ranked, criterion)
-    text = name(rows[0].covariance_type, 20)
-    axes.plot(x, y, markersize=4.2, linewidth=1.3, label=text, **look)
+    text = drawable(rows[0].covariance_type, 20)
+    axes.plot(x, y, markersize=4.2 if len(x) <= 30 else 2, linewidth=1.3, label=text, **look)
     if criterion == "held_out":
         errors = np.nan_to_num(np.array([row.held_out_error for row in ranked]))
         axes.errorbar(x, y, yerr=errors, fmt="none", ecolor=look["color"], elinewidth=0.9)

@@ -33,7 +33,8 @@ def line_block(results: Results) -> Block | None:
     axes.plot(grid, densities.sum(axis=0), color=INK, linewidth=1.1)
     if len(results.components) <= MANY_COMPONENTS:
         _draw_components(results, axes, grid, densities)
-    label(axes, axis_name(results, 0), "density")
+    unit = results.source.columns[0].unit
+    label(axes, axis_name(results, 0), f"density per {unit}" if unit else "density")
     rules(axes, "y")
     axes.set_ylim(bottom=0)
     caption = "Grey: the rows; black: the mixture; colours: weight times density of each component."

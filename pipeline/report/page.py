@@ -85,8 +85,9 @@ def _component_blocks(results: Results) -> tuple[Block, list[Block]]:
     blocks = ([line] if line else []) + pairs
     many = len(results.components) > MANY_COMPONENTS
     if many or not blocks or len(results.source.columns) > MAX_COLUMNS:
-        means = means_block(results)
-        blocks = [means, *blocks] if many or not blocks else [*blocks, means]
+        first = many or not blocks
+        means = means_block(results, first)
+        blocks = [means, *blocks] if first else [*blocks, means]
     overlap = overlap_block(results)
     shape = [weights_block(results), *([overlap] if overlap else [])]
     return blocks[0], [*shape, *blocks[1:]]
@@ -100,13 +101,17 @@ def _sections(results: Results, components: list[Block]) -> list[Section]:
     )
     space = embedding_block(results, results.embedding) if results.embedding else None
     sections = [
-        Section("How many components", _given(choice), candidates=candidate_table(results)),
+        Section(_choice_title(results), _given(choice), candidates=candidate_table(results)),
         Section("The components", _given(components)),
         Section("The rows", _given(rows)),
         Section("What the components hold", _given([space]), compositions=tables),
         Section("The run", _given([passes_block(results)]), facts=row_facts(results)),
     ]
     return [part for part in sections if part.blocks or part.compositions or part.facts]
+
+
+def _choice_title(results: Results) -> str:
+    return "How many components" if len(results.candidates) > 1 else "The fit"
 
 
 def _given(blocks: list[Block | None] | list[Block]) -> tuple[Block, ...]:

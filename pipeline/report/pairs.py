@@ -24,8 +24,8 @@ from pipeline.report.words import count, name, plural, share
 # Beyond this many components boundaries hide each other: centres only, and a heat map of the means.
 MANY_COMPONENTS = 30
 MAX_PAIRS = 6
-MAX_POINTS = 72
-LARGE, SMALL = (6.5, 4.9), (4.9, 4.0)
+MAX_POINTS, MAX_CSV_POINTS = 64, 2000
+LARGE, SMALL = (5.3, 4.1), (4.9, 4.0)
 
 
 def pair_blocks(results: Results) -> list[Block]:
@@ -102,7 +102,7 @@ def _caption(results: Results, counts: Array, outside: float) -> str:
         words += "Dots: centres of the components."
     else:
         words += "Numbers: components at their means; lines: one and two standard deviations."
-    return words + (f" {share(outside)} of the rows lie outside the frame." if outside else "")
+    return words + (f" Outside the frame: {share(outside)} of the rows." if outside else "")
 
 
 def _links(
@@ -118,10 +118,11 @@ def _links(
     density = density_link(file_name(results.run.name, f"{stem}-density"), *grid, short)
     if not contours:
         return (density,)
+    step = -(-sum(len(contour.points) for contour in contours) // MAX_CSV_POINTS)
     rows = [
         (contour.component, contour.sigma, float(x), float(y))
         for contour in contours
-        for x, y in finite_points(contour)
+        for x, y in finite_points(contour)[::step]
     ]
     lines = csv_link(
         "boundaries (CSV)",

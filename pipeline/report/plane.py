@@ -84,8 +84,6 @@ def density_link(filename: str, x: Array, y: Array, counts: Array, names: tuple[
     column holds those of x, the last edge standing alone in the last line.
     """
     corner = f"{names[0]} (down) / {names[1]} (across): lower edges"
-    rows: list[list[Cell]] = [
-        [float(edge), *map(float, row)] for edge, row in zip(x[:-1], counts, strict=True)
-    ]
-    header = [corner, *map(float, y)]
+    rows = [[float(edge), *map(float, row)] for edge, row in zip(x[:-1], counts, strict=True)]
+    header: list[Cell] = [corner, *map(float, y)]
     return csv_link("density (CSV)", filename, header, [*rows, [float(x[-1])]])

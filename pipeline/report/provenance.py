@@ -15,6 +15,7 @@ from pipeline.report.words import (
     name,
     number,
     plural,
+    score,
     share,
 )
 
@@ -51,14 +52,14 @@ def glance(results: Results) -> list[Fact]:
     choice = results.choice
     facts = [
         Fact("Components", count(choice.n_components)),
-        Fact("Shape", covariance_words(choice.covariance_type)),
+        Fact("Shape", covariance_words(choice.covariance_type, choice.n_components)),
         Fact("Log-likelihood per row", fixed(choice.log_likelihood_per_row, 4)),
-        Fact("BIC", fixed(choice.bic, 1), "smaller is better"),
+        Fact("BIC", score(choice.bic), "smaller is better"),
     ]
     if results.criterion in ("icl", "aic"):
         word = CRITERIA[results.criterion]
         value = float(getattr(choice, results.criterion))
-        facts.append(Fact(word, fixed(value, 1), "smaller is better"))
+        facts.append(Fact(word, score(value), "smaller is better"))
     if math.isfinite(choice.held_out):
         error = f"± {number(choice.held_out_error, 2)}"
         facts.append(Fact("Held-out log density", f"{fixed(choice.held_out, 4)} {error}"))
@@ -104,7 +105,7 @@ def row_facts(results: Results) -> tuple[Fact, ...]:
 
 
 def _file_note(note: str, sha256: str) -> str:
-    parts = [name(note, 200), f"sha256 {name(sha256, 64)}" if sha256 else ""]
+    parts = [name(note, 200), f"sha256 {name(sha256, 16)}" if sha256 else ""]
     return ", ".join(filter(None, parts))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.report.results import Array, ComponentRow
+from pipeline.report.results import Array, ComponentRow, Results
+
+MAX_JUDGED = 100
 
 
 def standardized_means(components: Sequence[ComponentRow]) -> Array:
@@ -58,7 +61,8 @@ def leading_columns(components: Sequence[ComponentRow], limit: int) -> list[int]
 def leading_pairs(components: Sequence[ComponentRow], limit: int) -> list[tuple[int, int]]:
     """Return the pairs of columns worth a figure, the most telling first.
 
-    The pairs are those of the best separating columns, in the order of their summed separation.
+    A pair is judged by how far the means spread in its plane: by the sum of the semi-axes of the
+    ellipse of their covariance, so that two columns that say the same count little more than one.
 
     Parameters
     ----------
@@ -71,12 +75,34 @@ def leading_pairs(components: Sequence[ComponentRow], limit: int) -> list[tuple[
     list of (int, int)
         Positions of columns, the first below the second.
     """
-    values = separation(components)
-    # n columns make n(n-1)/2 pairs; one more column than needed leaves a choice.
-    enough = leading_columns(components, int(np.ceil(np.sqrt(2 * limit))) + 1)
-    pairs = [(a, b) for a in enough for b in enough if a < b]
-    pairs.sort(key=lambda pair: -(values[pair[0]] + values[pair[1]]))
-    return pairs[:limit]
+    columns = sorted(leading_columns(components, MAX_JUDGED))
+    means = standardized_means(components)[:, columns]
+    between = (means * _moments(components)[0][:, None]).T @ means
+    a, b = np.triu_indices(len(columns), 1)
+    trace = between[a, a] + between[b, b]
+    determinant = between[a, a] * between[b, b] - between[a, b] ** 2
+    # (sqrt(l1) + sqrt(l2))^2 for the eigenvalues l1, l2 of the two by two matrix.
+    scores = trace + 2 * np.sqrt(np.maximum(determinant, 0))
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return [(columns[a[k]], columns[b[k]]) for k in order]
+
+
+def best_candidates(results: Results, limit: int) -> list[int]:
+    """Return positions of candidates in their order: all, or the choice and the best of many.
+
+    Parameters
+    ----------
+    results : Results
+    limit : int
+    """
+    positions = range(len(results.candidates))
+    if len(positions) <= limit:
+        return list(positions)
+    sign = -1 if results.criterion in ("held_out", "stability") else 1
+    found = [getattr(row, results.criterion, math.nan) for row in results.candidates]
+    values = [sign * value if math.isfinite(value) else math.inf for value in found]
+    order = sorted(positions, key=lambda i: (i != results.chosen, values[i]))
+    return sorted(order[:limit])
 
 
 def _moments(components: Sequence[ComponentRow]) -> tuple[Array, Array, Array]:

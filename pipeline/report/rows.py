@@ -29,6 +29,7 @@ def probability_block(results: Results) -> Block | None:
     colors = [_AMBIGUOUS if is_low else _BAR for is_low in low]
     _bars(axes, edges, counts, colors)
     _log_if_wide(axes, counts)
+    axes.set_xlim(min(_first(edges, counts), results.ambiguous_below - 0.1), 1.0)
     label(axes, "largest responsibility of a row", "rows")
     caption = (
         f"Gold: the {plural(results.n_ambiguous, 'row')} "
@@ -53,6 +54,12 @@ def log_density_block(results: Results) -> Block | None:
     caption = "Rows far to the left lie where the mixture expects hardly any. " + note
     link = _histogram_link(results, "log-density", edges, counts)
     return Block("How well the mixture covers the rows", caption.strip(), finish(figure), (link,))
+
+
+def _first(edges: Array, counts: Array) -> float:
+    """Return where the first bin with rows begins."""
+    filled = np.flatnonzero(counts > 0)
+    return float(edges[filled[0]]) if filled.size else float(edges[0])
 
 
 def _bars(axes: Axes, edges: Array, counts: Array, colors: list[str]) -> None:

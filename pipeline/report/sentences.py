@@ -33,9 +33,7 @@ def chosen_sentence(results: Results) -> str:
 
 def _model(results: Results) -> str:
     choice = results.choice
-    words = covariance_words(choice.covariance_type)
-    if choice.n_components == 1:
-        words = words.replace("covariances", "covariance")
+    words = covariance_words(choice.covariance_type, choice.n_components)
     return f"{plural(choice.n_components, 'component')}, {words}, {_how(results)}"
 
 
@@ -60,18 +58,22 @@ def _ambiguous(results: Results) -> str:
 
 
 def warning_sentences(results: Results) -> tuple[str, ...]:
-    """Return all warnings: first those of the run, then what the numbers themselves say.
+    """Return all warnings: those of the run, and those that follow from the numbers.
+
+    The latter are a choice that did not converge (first of all), an optimum that only one of three
+    or more starts reached, the largest K of a grid, and pairs that overlap strongly.
 
     Parameters
     ----------
     results : Results
     """
-    own = (*_not_converged(results), *_one_start(results), *_edge(results), *_overlaps(results))
+    own = (*_one_start(results), *_edge(results), *_overlaps(results))
     given = tuple(name(sentence, 600) for sentence in results.warnings)
-    if len(given) > MAX_WARNINGS:
-        more = len(given) - MAX_WARNINGS
-        given = (*given[:MAX_WARNINGS], f"{more:,} more warnings are in events.jsonl.")
-    return given + tuple(sentence for sentence in own if sentence not in given)
+    every = tuple(dict.fromkeys((*_not_converged(results), *given, *own)))
+    if len(every) <= MAX_WARNINGS:
+        return every
+    more = len(every) - MAX_WARNINGS
+    return (*every[:MAX_WARNINGS], f"{more:,} more warnings are in events.jsonl.")
 
 
 def _not_converged(results: Results) -> tuple[str, ...]:
@@ -108,7 +110,9 @@ def _overlaps(results: Results) -> tuple[str, ...]:
     return (words + more + ".",)
 
 
-def strongest_overlaps(results: Results, at_least: float) -> list[tuple[int, int, float]]:
+def strongest_overlaps(
+    results: Results, at_least: float, limit: int = 1000
+) -> list[tuple[int, int, float]]:
     """Return (number, number, Bhattacharyya coefficient) of the pairs, strongest first.
 
     Parameters
@@ -116,10 +120,12 @@ def strongest_overlaps(results: Results, at_least: float) -> list[tuple[int, int
     results : Results
     at_least : float
         Pairs below this are left out.
+    limit : int
+        Longest list.
     """
     i, j = np.triu_indices(len(results.components), 1)
     values = np.nan_to_num(results.overlap[i, j], nan=0.0)
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-values, kind="stable")[:limit]
     numbers = [component.number for component in results.components]
     return [
         (numbers[i[k]], numbers[j[k]], float(values[k])) for k in order if values[k] >= at_least

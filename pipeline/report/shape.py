@@ -18,7 +18,7 @@ from pipeline.report.words import name, plural, share
 
 MAX_MAP_COLUMNS, MAX_MAP_ROWS, MAX_OVERLAP_ROWS, MAX_PRINTED = 40, 200, 2000, 12
 CLIP = 2.5
-_BLUES = LinearSegmentedColormap.from_list("overlap", ["#ffffff", "#cfe0ec", "#6ea3c6", ACCENT])
+_BLUES = LinearSegmentedColormap.from_list("overlap", ["#f3f6f8", "#cfe0ec", "#6ea3c6", ACCENT])
 # Brown and blue are told apart by every eye; white is the overall mean.
 _SIDES = LinearSegmentedColormap.from_list(
     "means", ["#7a4a0c", "#c79a5b", "#f3e6d2", "#ffffff", "#d7e5ef", "#6ea3c6", "#0d4d77"]
@@ -74,14 +74,16 @@ def overlap_block(results: Results) -> Block | None:
     K = len(results.components)
     if K < 2:
         return None
-    side = 4.9 if K <= MANY_COMPONENTS else 5.6
+    side = min(2.8 + 0.2 * K, 4.9)
     figure, axes = new_figure(side, side * 0.86)
     shown = np.clip(np.nan_to_num(results.overlap.astype(np.float64)), 0, 1)
     image = axes.imshow(_without_diagonal(shown), cmap=_BLUES, vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SIZE - 1, labelcolor=SOFT_INK, length=0, labelfontfamily=FONT)
-    _number_axes(axes, [component.number for component in results.components])
+    _number_axes(axes, [component.number for component in results.components], "xy")
+    if K <= MANY_COMPONENTS:
+        _separate_cells(axes, K)
     if K <= MAX_PRINTED:
         _print_values(axes, shown)
     caption = (
@@ -95,16 +97,22 @@ def _without_diagonal(values: np.ndarray) -> np.ndarray:
     return np.ma.masked_where(np.eye(len(values), dtype=bool), values)
 
 
-def _number_axes(axes: Axes, numbers: list[int]) -> None:
+def _number_axes(axes: Axes, numbers: list[int], which: str) -> None:
     step = max(1, -(-len(numbers) // 25))
     places = list(range(0, len(numbers), step))
     names = [str(numbers[place]) for place in places]
-    axes.set_xticks(places, names)
-    axes.set_yticks(places, names)
+    for letter in which:
+        getattr(axes, f"set_{letter}ticks")(places, names)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
     label(axes, "component", "component")
+
+
+def _separate_cells(axes: Axes, how_many: int) -> None:
+    for place in np.arange(how_many - 1) + 0.5:
+        axes.axhline(place, color="white", linewidth=1.2)
+        axes.axvline(place, color="white", linewidth=1.2)
 
 
 def _print_values(axes: Axes, values: np.ndarray) -> None:
@@ -124,24 +132,25 @@ def _strongest(results: Results) -> str:
 
 
 def _overlap_link(results: Results) -> Link:
-    pairs = strongest_overlaps(results, 0.0)[:MAX_OVERLAP_ROWS]
+    pairs = strongest_overlaps(results, 0.0, MAX_OVERLAP_ROWS)
     header = ("component_a", "component_b", "bhattacharyya")
     return csv_link("CSV", file_name(results.run.name, "overlap"), header, pairs)
 
 
-def means_block(results: Results) -> Block:
+def means_block(results: Results, hero: bool) -> Block:
     """Return the means of many components as a heat map, the leading columns first."""
     columns = leading_columns(results.components, MAX_MAP_COLUMNS)
     values = standardized_means(results.components)[:MAX_MAP_ROWS, columns]
     K, D = values.shape
-    figure, axes = new_figure(min(9.8, 3.2 + 0.2 * max(D, 12)), min(8.5, 1.6 + 0.1 * max(K, 12)))
+    width, height = min(9.8, 3.2 + 0.2 * max(D, 12)), min(8.5, 1.6 + 0.1 * max(K, 12))
+    figure, axes = new_figure(*((6.5, 5.2) if hero else (width, height)))
     image = axes.imshow(values, cmap=_SIDES, vmin=-CLIP, vmax=CLIP, aspect="auto")
     bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SIZE - 1, labelcolor=SOFT_INK, length=0, labelfontfamily=FONT)
-    _number_axes(axes, [c.number for c in results.components[:MAX_MAP_ROWS]])
+    _number_axes(axes, [c.number for c in results.components[:MAX_MAP_ROWS]], "y")
     names = [drawable(results.source.columns[column].name, 16) for column in columns]
-    axes.set_xticks(range(D), names, rotation=90, parse_math=False)
+    axes.set_xticks(range(D), names, rotation=90, parse_math=False, fontsize=SIZE - 1.5)
     label(axes, "", "component")
     caption = (
         "Mean of each component, as the distance from the overall mean in standard deviations of "

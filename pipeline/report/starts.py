@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from pipeline.report.block import Block
-from pipeline.report.canvas import finish, label, new_figure, rules
+from pipeline.report.canvas import finish, label, new_figure, rules, tick
 from pipeline.report.csv_links import Cell, Link, csv_link, file_name
 from pipeline.report.palette import ACCENT, LINE
+from pipeline.report.ranking import best_candidates
 from pipeline.report.results import Array, CandidateRow, Results
 from pipeline.report.words import name
 
@@ -61,7 +62,7 @@ def _scale(axes: Axes) -> None:
     top = max(axes.get_ylim()[1], SAME * 100)
     powers = range(-6, math.ceil(math.log10(top)) + 1)
     places = [10.0**power for power in powers]
-    names = ["same", *(f"{place:g}" for place in places[1:])]
+    names = ["same", *(tick(place) for place in places[1:])]
     axes.set_ylim(SAME * 0.6, top)
     axes.yaxis.set_major_locator(FixedLocator(places))
     axes.yaxis.set_major_formatter(FixedFormatter(names))
@@ -91,7 +92,7 @@ def _starts_link(results: Results) -> Link:
 
 def trace_block(results: Results) -> Block | None:
     """Return the log-likelihood per row after each pass, of each candidate's best start."""
-    rows = [row for row in _shown(results) if np.isfinite(row.trace).any()]
+    rows = [row for row in _shown(results) if np.isfinite(row.trace).sum() > 2]
     if not rows:
         return None
     figure, axes = new_figure(4.9, 3.6)
@@ -101,6 +102,7 @@ def trace_block(results: Results) -> Block | None:
         tone, width = (ACCENT, 2.2) if chosen else (LINE, 1.0)
         axes.plot(passes, values, zorder=3 if chosen else 2, color=tone, linewidth=width)
         axes.scatter(passes[-1:], values[-1:], s=14, zorder=4, color=tone)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
     _rise(axes, [row.trace for row in rows])
     label(axes, "pass", "log-likelihood per row")
     rules(axes, "y")
@@ -110,8 +112,8 @@ def trace_block(results: Results) -> Block | None:
 
 def _shown(results: Results) -> list[CandidateRow]:
     """Return the chosen candidate last, so that it lies on top, and not too many others."""
-    others = [row for row in results.candidates if row is not results.choice]
-    return [*others[: MAX_TRACES - 1], results.choice]
+    rows = [results.candidates[i] for i in best_candidates(results, MAX_TRACES)]
+    return [*(row for row in rows if row is not results.choice), results.choice]
 
 
 def _thin(trace: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.report.csv_links import Link, csv_link, file_name
 from pipeline.report.palette import color
-from pipeline.report.ranking import leading_columns
+from pipeline.report.ranking import best_candidates, leading_columns
 from pipeline.report.results import CandidateRow, ComponentRow, Composition, Results
 from pipeline.report.shape import component_link
 from pipeline.report.words import (
@@ -19,11 +19,12 @@ from pipeline.report.words import (
     name,
     number,
     plural,
+    score,
     share,
-    with_spread,
+    with_spreads,
 )
 
-MAX_COLUMNS, MAX_ROWS, MAX_CATEGORIES, MAX_CSV_ROWS = 8, 60, 16, 2000
+MAX_COLUMNS, MAX_ROWS, MAX_CATEGORIES, MAX_CSV_ROWS = 8, 40, 16, 2000
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,23 @@ def component_table(results: Results) -> ComponentTable:
     """Return means and standard deviations in source units, per component."""
     columns = leading_columns(results.components, MAX_COLUMNS)
     facts = [results.source.columns[column] for column in columns]
-    heads = tuple((name(fact.name, 60), name(fact.unit, 20)) for fact in facts)
+    heads = tuple((name(fact.name, 40), name(fact.unit, 16)) for fact in facts)
     shown = results.components[:MAX_ROWS]
     top = max([component.weight for component in shown if component.weight > 0], default=1.0)
-    lines = tuple(_component_line(component, columns, top) for component in shown)
+    cells = [_column_cells(shown, column) for column in columns]
+    rows = zip(*cells, strict=True)
+    lines = tuple(_component_line(c, row, top) for c, row in zip(shown, rows, strict=True))
     return ComponentTable(heads, lines, _component_note(results, columns), component_link(results))
 
 
-def _component_line(component: ComponentRow, columns: list[int], top: float) -> ComponentLine:
+def _column_cells(components: tuple[ComponentRow, ...], column: int) -> list[tuple[str, str]]:
+    means = [float(component.mean[column]) for component in components]
+    return with_spreads(means, [float(component.std[column]) for component in components])
+
+
+def _component_line(
+    component: ComponentRow, cells: tuple[tuple[str, str], ...], top: float
+) -> ComponentLine:
     bar = component.weight / top if math.isfinite(component.weight) else 0.0
     partner = None if component.partner is None else mark(component.partner)
     return ComponentLine(
@@ -82,7 +92,7 @@ def _component_line(component: ComponentRow, columns: list[int], top: float) -> 
         share(component.weight),
         round(100 * min(max(bar, 0.0), 1.0), 1),
         count(component.rows),
-        tuple(with_spread(float(component.mean[i]), float(component.std[i])) for i in columns),
+        cells,
         fixed(component.probability, 2),
         partner,
         NOTHING if partner is None else fixed(component.overlap, 2),
@@ -118,7 +128,7 @@ def candidate_table(results: Results) -> CandidateTable:
     heads += ["AIC"] if results.criterion == "aic" else []
     held_out = any(math.isfinite(row.held_out) for row in results.candidates)
     heads += ["held-out (s.e.)"] if held_out else []
-    shown = _shown(results)
+    shown = best_candidates(results, MAX_ROWS)
     lines = tuple(
         (i == results.chosen, _candidate_cells(results, results.candidates[i], held_out))
         for i in shown
@@ -128,26 +138,11 @@ def candidate_table(results: Results) -> CandidateTable:
     return CandidateTable((*heads, "passes", "note"), lines, note, _candidate_link(results))
 
 
-def _shown(results: Results) -> list[int]:
-    """Return positions in order: all, or the chosen one and the best of very many."""
-    positions = range(len(results.candidates))
-    if len(positions) <= MAX_ROWS:
-        return list(positions)
-    sign = -1 if results.criterion in ("held_out", "stability") else 1
-    values = [sign * float(getattr(row, results.criterion, math.nan)) for row in results.candidates]
-    order = sorted(positions, key=lambda i: (i != results.chosen, _last(values[i])))
-    return sorted(order[:MAX_ROWS])
-
-
-def _last(value: float) -> float:
-    return value if math.isfinite(value) else math.inf
-
-
 def _candidate_cells(results: Results, row: CandidateRow, held_out: bool) -> tuple[str, ...]:
     cells = [count(row.n_components), name(row.covariance_type, 20)]
     cells += [f"{row.starts_agree}/{row.n_init}", fixed(row.log_likelihood_per_row, 4)]
-    cells += [count(row.n_parameters), fixed(row.bic, 1), fixed(row.icl, 1)]
-    cells += [fixed(row.aic, 1)] if results.criterion == "aic" else []
+    cells += [count(row.n_parameters), score(row.bic), score(row.icl)]
+    cells += [score(row.aic)] if results.criterion == "aic" else []
     if held_out:
         cells.append(f"{fixed(row.held_out, 4)} ({number(row.held_out_error, 2)})")
     problems = [] if row.converged else ["not converged"]

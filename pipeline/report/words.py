@@ -21,9 +21,12 @@ CRITERIA = {
 }
 
 
-def covariance_words(covariance_type: str) -> str:
-    """Return the covariance type in words."""
-    return COVARIANCES.get(covariance_type, f"{name(covariance_type)} covariances")
+def covariance_words(covariance_type: str, n_components: int = 2) -> str:
+    """Return the covariance type in words, in the singular for one component."""
+    words = COVARIANCES.get(covariance_type, f"{name(covariance_type)} covariances")
+    if n_components > 1:
+        return words
+    return "full covariance" if covariance_type == "tied" else words.removesuffix("s")
 
 
 def criterion_words(criterion: str, rule: str = "best") -> str:
@@ -47,6 +50,11 @@ def number(value: float, digits: int = 4) -> str:
 def fixed(value: float, decimals: int) -> str:
     """Return a number of so many decimals; a dash where there is none."""
     return f"{value:,.{decimals}f}" if math.isfinite(value) else number(value)
+
+
+def score(value: float) -> str:
+    """Return a criterion: one decimal, none where a tenth means nothing."""
+    return fixed(value, 1 if abs(value) < 1e6 else 0)
 
 
 def count(value: float) -> str:
@@ -78,15 +86,30 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def with_spread(mean: float, std: float) -> tuple[str, str]:
-    """Return a mean and a standard deviation, both to two digits of the latter."""
-    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-        return number(mean), number(std, 2)
-    top, low = (math.floor(math.log10(x)) for x in (max(abs(mean), std), std))
+def with_spreads(means: list[float], stds: list[float]) -> list[tuple[str, str]]:
+    """Return means and standard deviations of one column, all with the same decimals.
+
+    The decimals are those that give the middle standard deviation two digits.
+
+    Parameters
+    ----------
+    means, stds : list of float
+    """
+    spreads = sorted(std for std in stds if 0 < std < math.inf)
+    sizes = [abs(mean) for mean in means if math.isfinite(mean)]
+    if not spreads or not sizes:
+        return [(number(m), number(s, 2)) for m, s in zip(means, stds, strict=True)]
+    middle = spreads[len(spreads) // 2]
+    top, low = (math.floor(math.log10(x)) for x in (max(*sizes, middle), middle))
     if not -4 < top < 7:
-        return f"{mean:.{min(max(top - low + 1, 1), 9)}e}", f"{std:.1e}"
+        digits = min(max(top - low + 1, 1), 9)
+        return [(_power(m, digits), _power(s, 1)) for m, s in zip(means, stds, strict=True)]
     decimals = min(max(1 - low, 0), 9)
-    return f"{mean:,.{decimals}f}", f"{std:,.{decimals}f}"
+    return [(fixed(m, decimals), fixed(s, decimals)) for m, s in zip(means, stds, strict=True)]
+
+
+def _power(value: float, digits: int) -> str:
+    return f"{value:.{digits}e}" if math.isfinite(value) else number(value)
 
 
 def plural(how_many: float, noun: str, many: str = "") -> str:
@@ -101,8 +124,9 @@ def name(text: str, limit: int = 120) -> str:
 
 
 def _unprintable(char: str) -> bool:
-    # Cc control, Cf direction marks, Cs lone surrogates: none can be shown, some can mislead.
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs")
+    # Cc control, Cf direction marks, Cs lone surrogates: none can be shown, some can mislead. The two
+    # joiners belong to the spelling of several scripts.
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\u200c\u200d"
 
 
 def listed(items: list[str]) -> str:

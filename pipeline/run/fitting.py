@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gmm_dask import (
     Candidate,
@@ -22,7 +22,8 @@ from gmm_dask import (
 )
 from pipeline.config import Config
 from pipeline.sources import SourceSpec, Table, open_table
-from pipeline.stages.transform import LogJacobian, Transform, TransformedSource, fit_transform
+from pipeline.stages.jacobian import LogJacobian
+from pipeline.stages.transform import Transform, TransformedSource, fit_transform
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ def checkpoint_of(config: Config, resume: str) -> CheckpointSettings:
     )
 
 
+class Shift(NamedTuple):
+    """What is added to a log-likelihood per row to have it in source units."""
+
+    train: float
+    """Mean over the training rows."""
+    held: float
+    """Mean over the rows held out."""
+
+
 def fit(
     config: Config,
     table: Table,
@@ -119,6 +129,7 @@ def fit(
     watch: Sequence[Callable[[PassDone], None]],
     on_resume: Callable[[Resumed], None],
     scratch: Path,
+    on_shift: Callable[[float], None] = lambda _: None,
 ) -> Fitted:
     """Fit the transform and the whole grid, and choose a candidate.
 
@@ -135,12 +146,17 @@ def fit(
         Called with the checkpoint from which the fits go on.
     scratch : Path
         For ``cluster.cache: spool``.
+    on_shift : callable
+        Called once, before the first pass of the fits, with what brings their log-likelihood per
+        row into source units.
     """
     transform = fit_transform(config.transform, table, engine)
+    grid = grid_of(config)
+    shift = shift_of(transform, table, engine, grid.rows)
+    on_shift(shift.train)
     source: Source = TransformedSource(table, transform) if transform.steps else table
     if config.cluster.cache == "spool":
         source = spool(source, scratch / f"spool-{source.fingerprint[:16]}.zarr", 65536)
-    grid = grid_of(config)
     result = run_grid(
         source,
         grid,
@@ -149,49 +165,55 @@ def fit(
         watch=watch,
         on_resume=on_resume,
     )
-    result = in_source_units(result, transform, table, engine, grid.rows)
+    result = in_source_units(result, shift)
     chosen = result.choose(config.select.criterion, config.select.rule)
     return Fitted(table, transform, source, grid, result, chosen)
 
 
-def in_source_units(
-    result: GridResult,
-    transform: Transform,
-    table: Source,
-    engine: Engine,
-    rows: RowShare | None,
-) -> GridResult:
+def shift_of(transform: Transform, table: Source, engine: Engine, rows: RowShare | None) -> Shift:
+    """Return the mean log-Jacobians, by a pass where they are not the same for all rows.
+
+    Parameters
+    ----------
+    transform : Transform
+    table : Source
+        Source units.
+    engine : Engine
+    rows : RowShare, optional
+        Training rows.
+    """
+    constant = transform.constant_jacobian
+    if constant is not None:
+        return Shift(constant, constant)
+    sums = engine.fold(LogJacobian(transform, rows), table)
+    train, held = (float(total / max(n, 1.0)) for total, n in (sums.train, sums.held))
+    return Shift(train, held)
+
+
+def in_source_units(result: GridResult, shift: Shift) -> GridResult:
     """Return the result with log-likelihoods of source units: the log-Jacobian added.
 
     All candidates of a run gain the same, so no choice changes; figures become comparable
     between transforms.
     """
-    constant = transform.constant_jacobian
-    if constant == 0.0:
+    if shift == (0.0, 0.0):
         return result
-    if constant is None:
-        sums = engine.fold(LogJacobian(transform, rows), table)
-        train, held = float(sums.train[0]), float(sums.held[0] / max(sums.held[1], 1.0))
-    else:
-        train, held = constant * result.candidates[0].n_rows, constant
-    candidates = tuple(_shifted(candidate, train, held) for candidate in result.candidates)
+    candidates = tuple(_shifted(candidate, shift) for candidate in result.candidates)
     comparison = result.comparison
     if comparison is not None:
-        comparison = comparison._replace(mean=comparison.mean + held)
+        comparison = comparison._replace(mean=comparison.mean + shift.held)
     return replace(result, candidates=candidates, comparison=comparison)
 
 
-def _shifted(candidate: Candidate, train: float, held: float) -> Candidate:
-    per_row = train / candidate.n_rows
-    score = candidate.score._replace(log_likelihood=candidate.score.log_likelihood + train)
-    bounds = tuple(bound + per_row for bound in candidate.lower_bounds)
-    restarts = tuple(r._replace(lower_bound=r.lower_bound + per_row) for r in candidate.restarts)
+def _shifted(candidate: Candidate, shift: Shift) -> Candidate:
+    total = candidate.score.log_likelihood + shift.train * candidate.n_rows
+    restarts = candidate.restarts
     return replace(
         candidate,
-        score=score,
-        lower_bounds=bounds,
-        restarts=restarts,
-        held_out=candidate.held_out + held,
+        score=candidate.score._replace(log_likelihood=total),
+        lower_bounds=tuple(bound + shift.train for bound in candidate.lower_bounds),
+        restarts=tuple(r._replace(lower_bound=r.lower_bound + shift.train) for r in restarts),
+        held_out=candidate.held_out + shift.held,
     )
 
 

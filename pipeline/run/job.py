@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from gmm_dask import ConfigError, DaskEngine, PassDone, Resumed, RunLock, check_workers
+from gmm_dask import DaskEngine, PassDone, ResourceError, Resumed, RunLock, check_workers
 from pipeline.clusters import open_client
-from pipeline.config import Config, difference
-from pipeline.exits import NOT_CONVERGED, TERMINATED, Terminated, exit_code
+from pipeline.config import Config
+from pipeline.exits import FINISHED, NOT_CONVERGED, Terminated, exit_code
 from pipeline.manifest import RunFolder, now, versions
 from pipeline.progress import Progress, heartbeat_details, say
+from pipeline.run.earlier import (
+    finished_code,
+    is_finished,
+    mode_of,
+    refuse_changed_source,
+    refuse_new_rows,
+    refuse_other,
+    start_over,
+)
 from pipeline.run.fitting import fit, open_rows
+from pipeline.run.preflight import check_outputs, writable
 from pipeline.run.settings import cluster_settings
 from pipeline.run.writing import write_outputs
-
-GRACE_SECONDS = 8.0
-# Sections whose change makes a finished run go on: its fits may be kept, its outputs not.
-DECISIVE = ("source", "transform", "model", "select", "output", "report")
+from pipeline.signals import terminable
 
 
 @dataclass
@@ -52,13 +57,13 @@ class Job:
     began: float = field(default_factory=time.monotonic)
     last: PassDone | None = None
     seconds: list[tuple[float, int]] = field(default_factory=list)
-    saved: float | None = None
+    shift: float = 0.0
 
     def watch(self, done: PassDone) -> None:
         """Remember a pass, for the heartbeat and the report."""
         self.last = done
         self.seconds.append((done.seconds, done.live))
-        lower = done.best.lower_bound
+        lower = done.best.lower_bound + self.shift
         self.folder.event(
             "pass", number=done.number, live=done.live, seconds=done.seconds, best=lower
         )
@@ -104,35 +109,49 @@ def run(
     GmmDaskError, KeyboardInterrupt, Terminated
         After the manifest has been marked.
     """
+    mode = mode_of(config, fresh, resume)
     folder = RunFolder(Path(config.run.dir))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    mode = "never" if fresh else resume or config.run.resume
+    writable(folder.path)
     job = Job(config, folder, out or sys.stderr, mode, command)
-    with RunLock(folder.path / "run.lock", details=job.beat), on_signals(job):
+    lock = RunLock(folder.path / "run.lock", details=job.beat)
+    with lock, terminable(lambda error: mark(job, error)):
         earlier = None if fresh else folder.load()
         if earlier is not None and is_finished(earlier, config):
-            say(
-                f"already finished {earlier['finished']} (exit {earlier['exit_code']}); "
-                "--fresh starts another attempt",
-                job.out,
-            )
-            return int(earlier["exit_code"]), earlier
+            return _finished_before(job, earlier)
         if earlier is not None:
             refuse_other(earlier, config, folder)
         if mode == "never":
-            _start_over(config, folder)
+            start_over(config, folder)
+            earlier = None
         folder.begin(_first_manifest(job))
+        folder.event("started", pid=os.getpid(), resume=mode)
         try:
-            return _attempt(job)
+            return _attempt(job, earlier or {})
         except BaseException as error:
             mark(job, error)
             raise
 
 
-def _attempt(job: Job) -> tuple[int, dict[str, Any]]:
+def _finished_before(job: Job, manifest: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    refuse_new_rows(manifest, job.config, job.folder.path / "scratch")
+    code = finished_code(manifest, job.config)
+    if code != manifest["exit_code"]:
+        job.folder.manifest = manifest
+        job.folder.update(exit_code=code, reason=_reason(code), config=job.config.resolved())
+        manifest = job.folder.manifest
+    say(
+        f"already finished {manifest['finished']} (exit {code}); --fresh starts another attempt",
+        job.out,
+    )
+    return code, manifest
+
+
+def _attempt(job: Job, earlier: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     config, folder = job.config, job.folder
     scratch = folder.path / "scratch"
     table = open_rows(config, scratch)
+    refuse_changed_source(earlier, table.fingerprint)
+    check_outputs(config, table)
     folder.update(source=table.described, fingerprint=table.fingerprint)
     with open_client(cluster_settings(config)) as client, _marking(job):
         say(f"{config.run.name} -> {folder.path}{_dashboard(client)}", job.out)
@@ -140,13 +159,15 @@ def _attempt(job: Job) -> tuple[int, dict[str, Any]]:
         facts = check_workers(client, table, section.timeout, section.wait_for_workers)
         folder.update(workers=facts)
         cache = "stream" if section.cache == "spool" else section.cache
-        progress = Progress(job.out, lambda: _saved(config))
         with DaskEngine(client, cache, timeout=section.timeout) as engine:
-            watch: list[Callable[[PassDone], None]] = [job.watch, progress]
-            fitted = fit(config, table, engine, job.resume, watch, _resuming(job), scratch)
-            progress.finish()
+            with Progress(job.out, lambda: _saved(config)) as progress:
+                watch: list[Callable[[PassDone], None]] = [job.watch, progress]
+                shift = _shifting(job, progress)
+                tell = _resuming(job)
+                fitted = fit(config, table, engine, job.resume, watch, tell, scratch, shift)
             changes = write_outputs(job, fitted, engine)
-    code = 0 if fitted.candidate.converged or config.run.accept_not_converged else NOT_CONVERGED
+    converged = fitted.candidate.converged or config.run.accept_not_converged
+    code = FINISHED if converged else NOT_CONVERGED
     changes |= {"status": "finished", "exit_code": code, "reason": _reason(code), **job.times()}
     folder.update(**changes)
     folder.event("finished", exit_code=code)
@@ -163,37 +184,6 @@ def _reason(code: int) -> str:
     return "finished"
 
 
-def is_finished(manifest: dict[str, Any], config: Config) -> bool:
-    """Return whether a run has finished with this very configuration and its outputs exist."""
-    if manifest.get("status") != "finished":
-        return False
-    before, wanted = manifest.get("config", {}), config.resolved()
-    same = all(before.get(key) == wanted.get(key) for key in DECISIVE)
-    return same and all(
-        Path(item["path"]).exists() for item in manifest.get("outputs", {}).values()
-    )
-
-
-def refuse_other(manifest: dict[str, Any], config: Config, folder: RunFolder) -> None:
-    """Raise ConfigError if the folder belongs to another configuration, naming what differs."""
-    changes = difference(manifest.get("identity", {}), config.identity())
-    if changes:
-        listed = "\n".join(f"  {line}" for line in changes)
-        raise ConfigError(
-            f"{folder.path} belongs to another configuration\n{listed}\n"
-            f"  keep both: --set run.name={config.run.name}-2     start over: --fresh (the old "
-            "attempt is kept as attempts/N)"
-        )
-
-
-def _start_over(config: Config, folder: RunFolder) -> None:
-    folder.set_aside()
-    outside = Path(config.checkpoint.path)
-    if outside.is_dir() and folder.path.resolve() not in outside.resolve().parents:
-        aside = outside.with_name(f"{outside.name}-{time.time_ns()}")
-        outside.rename(aside)
-
-
 def _first_manifest(job: Job) -> dict[str, Any]:
     config = job.config
     return {
@@ -201,12 +191,14 @@ def _first_manifest(job: Job) -> dict[str, Any]:
         "dir": str(job.folder.path.resolve()),
         "status": "running",
         "started": now(),
+        "cwd": str(Path.cwd()),
+        "checkpoints": str(Path(config.checkpoint.path).resolve()),
         "command": job.command,
         "config": config.resolved(),
         "identity": config.identity(),
         "versions": versions(),
         "seed": config.model.random_state,
-        "attempt": 1 + sum(1 for _ in (job.folder.path / "attempts").glob("*")),
+        "attempt": job.folder.next_attempt,
     }
 
 
@@ -218,8 +210,9 @@ def mark(job: Job, error: BaseException) -> None:
     stopped = isinstance(error, KeyboardInterrupt | Terminated)
     status = "stopped" if stopped else "failed"
     reason = str(error) or type(error).__name__
-    job.folder.update(status=status, exit_code=code, reason=reason, finished=now())
-    job.folder.event(status, exit_code=code, reason=reason)
+    with suppress(OSError, ResourceError):  # a full disk must not hide why the run ended
+        job.folder.update(status=status, exit_code=code, reason=reason, finished=now())
+        job.folder.event(status, exit_code=code, reason=reason)
 
 
 @contextmanager
@@ -230,28 +223,6 @@ def _marking(job: Job) -> Iterator[None]:
     except BaseException as error:
         mark(job, error)
         raise
-
-
-@contextmanager
-def on_signals(job: Job) -> Iterator[None]:
-    """Turn SIGTERM into `Terminated`, with a hard end if closing takes too long."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(signum: int, frame: Any) -> None:  # noqa: ARG001
-        error = Terminated("terminated; resumable from the last checkpoint")
-        timer = threading.Timer(GRACE_SECONDS, lambda: os._exit(TERMINATED))
-        timer.daemon = True
-        timer.start()
-        mark(job, error)
-        raise error
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _dashboard(client: Any) -> str:
@@ -266,6 +237,15 @@ def _saved(config: Config) -> float | None:
         default=None,
     )
     return None if newest is None else time.monotonic() - (time.time() - newest)
+
+
+def _shifting(job: Job, progress: Progress) -> Callable[[float], None]:
+    """Return what makes progress and events show log-likelihoods in source units."""
+
+    def shift(per_row: float) -> None:
+        job.shift = progress.shift = per_row
+
+    return shift
 
 
 def _resuming(job: Job) -> Callable[[Resumed], None]:

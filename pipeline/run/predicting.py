@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gmm_dask import ConfigError, DaskEngine, DataError, GaussianMixture, check_workers
 from pipeline.clusters import open_client
-from pipeline.config import Config, from_resolved
+from pipeline.config import Config, OutputSection
 from pipeline.manifest import find_run, now, read_manifest
 from pipeline.run.fitting import spec_of
-from pipeline.run.settings import cluster_settings
+from pipeline.run.settings import cluster_settings, stored_config
 from pipeline.run.writing import write_assignments
-from pipeline.sinks import write_json_atomic
+from pipeline.sinks import check_target, write_json_atomic
 from pipeline.sources import Table, open_table
 from pipeline.stages.transform import Transform
 
@@ -44,15 +46,18 @@ def predict(
         The new rows lack columns of the model.
     """
     folder = find_run(target)
-    config = _config(read_manifest(folder / "run.json"), overrides)
+    config = stored_config(target, overrides)
     path = folder / "model.zarr"
     if not path.is_dir():
         raise ConfigError(f"{folder} has no model yet: gmm-dask status {folder}")
+    _check_place(folder, out)
     model = GaussianMixture.load(path)
     transform = Transform.from_dict(model.extra_["transform"])
-    table = _open(config, data, tuple(model.extra_["columns"]), out)
-    output = config.output or type(config).model_fields["output"].default
-    with open_client(cluster_settings(config)) as client:
+    output = config.output or OutputSection()
+    with (
+        _opened(config, data, tuple(model.extra_["columns"]), out) as table,
+        open_client(cluster_settings(config)) as client,
+    ):
         section = config.cluster
         check_workers(client, table, section.timeout, section.wait_for_workers)
         with DaskEngine(client, "stream", timeout=section.timeout) as engine:
@@ -69,23 +74,32 @@ def predict(
     return 0, text, facts
 
 
-def _config(manifest: dict[str, Any], overrides: Sequence[str]) -> Config:
-    stored = {**manifest["config"]}
-    for override in overrides:
-        key, found, value = override.partition("=")
-        section, _, word = key.partition(".")
-        if not found or not word or section not in stored:
-            raise ConfigError(f"--set {override}: section.key=value is needed")
-        stored[section] = {**(stored[section] or {}), word: value}
-    return from_resolved(stored)
+def _check_place(folder: Path, out: Path) -> None:
+    """Raise ConfigError if the new labels would replace something of the run, or anything else."""
+    check_target(out)
+    outputs = read_manifest(folder / "run.json").get("outputs", {})
+    for name, item in outputs.items():
+        if Path(item["path"]).resolve() == out.resolve():
+            raise ConfigError(f"--out {out}: these are the {name} of the run; name another folder")
 
 
-def _open(config: Config, data: Sequence[str], columns: tuple[str, ...], out: Path) -> Table:
-    spec = spec_of(config)
+@contextmanager
+def _opened(
+    config: Config, data: Sequence[str], columns: tuple[str, ...], out: Path
+) -> Iterator[Table]:
+    """Yield the new rows, and delete what they needed for reading."""
     wanted = replace(
-        spec, path=tuple(data), format="auto", columns=columns, carry=config.source.carry
+        spec_of(config),
+        path=tuple(data),
+        format="auto",
+        columns=columns,
+        carry=config.source.carry,
     )
-    table = open_table(wanted, out.with_name(f".{out.name}-scratch")).ingest()
-    if table.columns != columns:
-        raise DataError(f"columns {list(table.columns)} came; {list(columns)} are needed")
-    return table
+    scratch = out.with_name(f".{out.name}-scratch")
+    try:
+        table = open_table(wanted, scratch).ingest()
+        if table.columns != columns:
+            raise DataError(f"columns {list(table.columns)} came; {list(columns)} are needed")
+        yield table
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

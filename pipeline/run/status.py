@@ -10,6 +10,7 @@ from gmm_dask import is_alive, read_beat
 from pipeline.exits import DATA, FINISHED, RESOURCE
 from pipeline.manifest import find_run, read_manifest
 from pipeline.progress import in_words
+from pipeline.run.earlier import newest_checkpoint
 from pipeline.sinks.digests import sha256_of
 
 STALE_SECONDS = 60.0
@@ -36,16 +37,15 @@ def status(target: str, require: str | None = None) -> tuple[int, str, dict[str,
         return RESOURCE, line, facts
     changed = changed_outputs(manifest)
     if changed:
-        return DATA, f"finished, but {'; '.join(changed)}", {**facts, "changed": changed}
+        advice = "delete what was changed and run again, or start over with --fresh"
+        line = f"finished, but {'; '.join(changed)}: {advice}"
+        return DATA, line, {**facts, "changed": changed}
     return FINISHED, line, facts
 
 
 def _state(folder: Path, manifest: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     written = manifest.get("status", "unknown")
-    config = manifest.get("config", {})
-    saved = newest_checkpoint(
-        Path(config.get("checkpoint", {}).get("path", folder / "checkpoints"))
-    )
+    saved = newest_checkpoint(Path(manifest.get("checkpoints", folder / "checkpoints")))
     if written == "finished":
         code = manifest.get("exit_code", 0)
         return (
@@ -79,12 +79,6 @@ def _resumable(saved: int | None) -> str:
     if saved is None:
         return "no checkpoint yet: the same command starts over"
     return f"resumable from pass {saved}: repeat the same command"
-
-
-def newest_checkpoint(path: Path) -> int | None:
-    """Return the pass of the newest committed checkpoint, or None."""
-    passes = [int(item.stem) for item in path.glob("commits/*.json") if item.stem.isdigit()]
-    return max(passes, default=None)
 
 
 def changed_outputs(manifest: dict[str, Any]) -> list[str]:

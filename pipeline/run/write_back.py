@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.run.fitting import Fitted
 from pipeline.sinks import (
     OutputRecord,
     WriteBack,
+    local_source,
     needed_outputs,
     read_output,
     sha256_of,
@@ -44,15 +46,10 @@ def write_back(
     assert config.output
     section = config.output.write_back
     assert section is not None
-    if fitted.table.described.get("format") != "anndata" or len(config.source.path) != 1:
-        raise ConfigError(
-            "output.write_back: the source is not one AnnData file; leave it out and join the "
-            "assignments by source.id"
-        )
+    source = source_of(config, fitted.table.described)
     mixture = fitted.candidate.mixture
     what = WriteBack(mixture.n_components, section.obs, section.obsm, _parameters(fitted, config))
     rows = with_origin(read_output(record, what.wanted.columns), fitted.table.origin_rows)
-    source = config.source.path[0]
     if section.in_place:
         rows = iter(list(rows))  # the table's handle must be closed before the file is opened
         release()
@@ -62,6 +59,22 @@ def write_back(
         written = write_copy(source, folder, what, rows)
     entry = {"path": written.path, "note": f"{', '.join(written.keys)} for {written.n_obs:,} cells"}
     return entry | {"sha256": sha256_of(Path(written.path))}
+
+
+def source_of(config: Config, described: Mapping[str, Any]) -> Path:
+    """Return the file into which, or into a copy of which, labels can be written back.
+
+    Raises
+    ------
+    ConfigError
+        The source is not one AnnData file of this machine.
+    """
+    if described.get("format") != "anndata" or len(config.source.path) != 1:
+        raise ConfigError(
+            "output.write_back: the source is not one AnnData file; leave it out and join the "
+            "assignments by source.id"
+        )
+    return local_source(config.source.path[0])
 
 
 def _parameters(fitted: Fitted, config: Config) -> dict[str, Any]:

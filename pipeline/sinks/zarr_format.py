@@ -21,6 +21,7 @@ from pipeline.sinks.disk import Disk, delete_tree
 from pipeline.sinks.layout import Layout
 from pipeline.sinks.records import PartRecord, total_nulls
 
+MARK, OUTPUT = "gmm_dask", "assignments"
 MISSING = "_missing"
 """End of the name of the array that says where a column has no value."""
 
@@ -51,12 +52,12 @@ class ZarrFormat:
     def head(self, layout: Layout) -> Mapping[str, bytes]:
         """Return the metadata of the group and its arrays."""
         documents: dict[str, Buffer] = {}
-        group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
-        names = layout.schema.names
-        group.attrs.update({"gmm_dask": "assignments", "rows": layout.n_rows, "columns": names})
+        store = MemoryStore(documents)
+        facts = {MARK: OUTPUT, "rows": layout.n_rows, "columns": layout.schema.names}
+        zarr.create_group(store, zarr_format=3, attributes=facts)
         for field in layout.schema:
             for name, kind in _arrays(field).items():
-                _create(group, layout, name, kind)
+                _create(store, layout, name, kind)
         return {name: data.to_bytes() for name, data in documents.items()}
 
     def folders(self, layout: Layout) -> Sequence[str]:
@@ -82,10 +83,10 @@ class ZarrFormat:
     def recognises(self, folder: Path) -> bool:
         """Return whether the group's attributes say so."""
         try:
-            found = json.loads((folder / "zarr.json").read_bytes())["attributes"]["gmm_dask"]
+            found = json.loads((folder / "zarr.json").read_bytes())["attributes"][MARK]
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        return bool(found == "assignments")
+        return bool(found == OUTPUT)
 
     def read(self, folder: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the rows in order."""
@@ -120,12 +121,14 @@ def _kind(kind: pa.DataType) -> Any:
     return str
 
 
-def _create(group: zarr.Group, layout: Layout, name: str, kind: Any) -> zarr.Array[Any]:
-    return group.create_array(
-        name,
+def _create(store: MemoryStore, layout: Layout, name: str, kind: Any) -> zarr.Array[Any]:
+    return zarr.create_array(
+        store,
+        name=name,
         shape=(layout.n_rows,),
         chunks=(layout.part_rows,),
         dtype=kind,
+        zarr_format=3,
         dimension_names=("row",),
         # a chunk that is not there means a fault, never zeros
         config={"write_empty_chunks": True},
@@ -135,9 +138,8 @@ def _create(group: zarr.Group, layout: Layout, name: str, kind: Any) -> zarr.Arr
 def _chunk(layout: Layout, index: int, name: str, kind: Any, rows: npt.NDArray[Any]) -> bytes:
     """Return the encoded chunk of an array."""
     documents: dict[str, Buffer] = {}
-    group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
     lo, hi = layout.span(index)
-    _create(group, layout, name, kind)[lo:hi] = rows
+    _create(MemoryStore(documents), layout, name, kind)[lo:hi] = rows
     return documents[f"{name}/c/{index}"].to_bytes()
 
 

@@ -82,7 +82,7 @@ class Cells:
         if self.encoding == "dataframe":
             with self.store.root() as root:
                 rows = encoded.table(self.where, root[self.key], names, lo, hi)
-            return table_values(self.where, rows, names, dtype, lo)
+            return table_values(self.where, rows, names, dtype, range(lo, hi))
         return to_float(self.where, names, lo, self._stored(names, lo, hi), dtype)
 
     def _stored(self, names: Sequence[str], lo: int, hi: int) -> npt.NDArray[Any]:
@@ -148,6 +148,13 @@ def open_cells(spec: SourceSpec, store: Store) -> Cells:
         key = _key(spec, store, known)
         node = root[key]
         kind = encoded.encoding(node)
+        if kind == "csc_matrix":
+            raise DataError(
+                f"source.key: {store.name}: {key} is stored by columns (csc), so rows cannot be "
+                "read; write it again as csr (adata.X = adata.X.tocsr())"
+            )
+        if kind == "csr_matrix" and not store.is_hdf5:
+            _check_chunks(store, key, node)
         names = _names(root, key, node)
         n_rows = encoded.shape_of(node)[0]
         if kind == "dataframe":
@@ -157,14 +164,20 @@ def open_cells(spec: SourceSpec, store: Store) -> Cells:
             stored = node["data"].dtype if kind == "csr_matrix" else node.dtype
             float_ = array_type(store.name, key, stored)
             types = (pa.from_numpy_dtype(float_),) * len(names)
-    if kind == "csc_matrix":
-        raise DataError(
-            f"source.key: {store.name}: {key} is stored by columns (csc), so rows cannot be read; "
-            "write it again as csr (adata.X = adata.X.tocsr())"
-        )
     dense_zarr = not store.is_hdf5 and kind not in ("csr_matrix", "dataframe")
     through = zarr_matrix(store.file, key) if dense_zarr else None
     return Cells(store, key, kind, n_rows, names, types, through)
+
+
+def _check_chunks(store: Store, key: str, node: Any) -> None:
+    """Raise DataError if a chunk of a sparse matrix is not stored: it would read as zeros."""
+    for name in ("data", "indices", "indptr"):
+        missing = node[name].nchunks - node[name].nchunks_initialized
+        if missing > 0:
+            raise DataError(
+                f"source.path: {store.name}/{key}/{name}: {missing} of {node[name].nchunks} chunks "
+                "are missing; restore them"
+            )
 
 
 def check_width(cells: Cells, columns: Sequence[str]) -> None:
@@ -183,7 +196,7 @@ def _matrices(root: Any) -> dict[str, int]:
     """Return the matrices of a file with their widths."""
     keys = ["X"] if "X" in root else []
     for group in ("layers", "obsm"):
-        keys += [f"{group}/{name}" for name in root.get(group, ())]
+        keys += [f"{group}/{name}" for name in sorted(root.get(group, ()))]
     keys += ["raw/X"] if "raw" in root and "X" in root["raw"] else []
     found = {key: root[key] for key in keys if encoded.is_matrix(root[key])}
     return {key: width for key, node in found.items() if (width := encoded.shape_of(node)[1])}

@@ -74,7 +74,7 @@ def read_head(file: File) -> Head:
     header = lines[skip]
     delimiter = max(DELIMITERS, key=header.count)
     names = tuple(name.strip() for name in next(csv.reader([header], delimiter=delimiter)))
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         raise DataError(
             f"{where} line {skip + 1} holds numbers where column names are needed; add a header"
         )
@@ -97,7 +97,8 @@ def _decode(where: str, text: bytes, complete: bool) -> str:
         ) from None
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a field holds a number."""
     try:
         float(text)
     except ValueError:

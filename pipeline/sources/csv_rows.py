@@ -16,7 +16,6 @@ from pipeline.sources.csv_scan import CsvScan, reading, unreadable
 from pipeline.sources.describe import facts, holder
 from pipeline.sources.files import File, find_files
 from pipeline.sources.ingest import Ingest
-from pipeline.sources.numeric import is_numeric
 from pipeline.sources.pending import PendingTable, opened
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.table import Table, values_digest
@@ -48,9 +47,10 @@ def open_csv(spec: SourceSpec, scratch: Path) -> Table:
     n_rows, exact = _estimate(files, heads, sample.num_rows)
     choice = choose(spec, name, seen, sample.select, n_rows if exact else None)
     tested = filter_columns(spec, name, list(seen))
-    types = {column: _label_type(seen[column]) for column in spec.labels}
-    types |= {column: _filter_type(seen[column]) for column in tested}
-    types |= dict.fromkeys(choice.columns, pa.float64())
+    types = dict.fromkeys(choice.columns, pa.float64())
+    types |= {column: _type_of_filter(seen[column]) for column in tested}
+    # last, as identifiers must keep all of their digits
+    types |= {column: _type_of_label(seen[column]) for column in spec.labels}
     for file, head in zip(files, heads, strict=True):
         _check_names(file, head, files[0], types)
     # the scan travels, the first megabytes need not
@@ -90,12 +90,12 @@ def _type_of(field: Any, spec: SourceSpec) -> pa.DataType:
     return pa.float64() if named and field.type == pa.null() else field.type
 
 
-def _label_type(kind: pa.DataType) -> pa.DataType:
+def _type_of_label(kind: pa.DataType) -> pa.DataType:
     return pa.string() if kind in (pa.null(), pa.binary()) else kind
 
 
-def _filter_type(kind: pa.DataType) -> pa.DataType:
-    return pa.float64() if is_numeric(kind) or kind == pa.null() else _label_type(kind)
+def _type_of_filter(kind: pa.DataType) -> pa.DataType:
+    return pa.float64() if kind == pa.null() else _type_of_label(kind)
 
 
 def _estimate(files: Sequence[File], heads: Sequence[Head], rows_seen: int) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from pipeline.sources.csv_head import Head, open_text
+from pipeline.sources.csv_head import Head, is_number, open_text
 from pipeline.sources.files import File
 from pipeline.sources.ingest import Chunk, WiderScan
 from pipeline.sources.trouble import DataError, first_line, translated
@@ -118,21 +118,23 @@ class CsvScan:
         name, row, value, other = head.names[int(bad[1])], bad[2], bad[3], bad[4]
         if other is not None:
             return DataError(f"{file.shown} line {row}: {name} holds {other}; save it as UTF-8")
-        if name not in self.values:
-            return WiderScan(replace(self, types={**self.types, name: self._wider(name, value)}))
+        wider = self._wider(name, value)
+        if wider is not None:
+            return WiderScan(replace(self, types={**self.types, name: wider}))
         return DataError(
             f"source.columns: {file.shown} line {row}: {name} is {value!r}, not a number; correct "
             "it, name it in source.missing_values if it means missing, or leave the column out"
         )
 
-    def _wider(self, name: str, value: str) -> pa.DataType:
-        integer = pa.types.is_integer(self.types[name])
-        try:
-            float(value)
-        except ValueError:
-            return pa.string()
+    def _wider(self, name: str, value: str) -> pa.DataType | None:
+        """Return a type that holds a value which that of the first rows does not."""
+        narrow = self.types[name] != pa.float64()
+        if name in self.values:
+            return pa.float64() if narrow and is_number(value) else None
         whole = value.strip().lstrip("+-").isdigit()
-        return pa.float64() if integer and not whole else pa.string()
+        # whole numbers too large for 64 bits are identifiers, and keep their digits as text
+        number = pa.types.is_integer(self.types[name]) and is_number(value) and not whole
+        return pa.float64() if number else pa.string()
 
 
 def unreadable(file: File, text: str) -> DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -181,7 +182,9 @@ def find_files(
         If nothing is found; near names in the folder are told.
     """
     urls = [url for path in paths for url in _expand(path, options, suffixes, what)]
-    return tuple(_stat(url, options) for url in dict.fromkeys(urls))
+    # asked one by one, as what a listing says of a file may differ from what the file itself says
+    with ThreadPoolExecutor(16) as pool:
+        return tuple(pool.map(lambda url: _stat(url, options), dict.fromkeys(urls)))
 
 
 def local_path(path: str) -> str:
@@ -199,11 +202,11 @@ def _expand(path: str, options: Mapping[str, Any], suffixes: Sequence[str], what
             return [url]
         if system.isdir(root):
             return _inside(system, url, root, suffixes, what)
-        found = sorted(system.glob(root)) if any(mark in root for mark in "*?[") else []
-        found = [item for item in found if system.isfile(item)]
-    if not found:
+        found = system.glob(root, detail=True) if any(mark in root for mark in "*?[") else {}
+    names = sorted(name for name, info in found.items() if info["type"] == "file")
+    if not names:
         raise _missing(url, system, root)
-    return [_full(system, url, item) for item in found]
+    return [_full(system, url, name) for name in names]
 
 
 def _inside(system: Any, url: str, root: str, suffixes: Sequence[str], what: str) -> list[str]:

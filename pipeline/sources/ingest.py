@@ -160,13 +160,14 @@ class Ingest:
 
     def _clean(self, rows: pa.Table, kept: IntArray, start: int) -> pa.Table:
         """Return kept rows as they are stored."""
-        values = table_values(self.scan.where, rows, self.columns, self.dtype, start)[kept]
+        rows, origin = rows.take(kept), kept + start
+        values = table_values(self.scan.where, rows, self.columns, self.dtype, origin)
         for sentinel in self.spec.sentinels:
             values[values == self.dtype.type(sentinel)] = np.nan
         # copies: a column of a C ordered matrix is strided
         floats = [pa.array(np.ascontiguousarray(column)) for column in values.T]
-        labels = [rows.column(name).take(kept) for name in self.spec.labels]
-        arrays = [*floats, *labels, pa.array(kept + start)]
+        labels = [rows.column(name) for name in self.spec.labels]
+        arrays = [*floats, *labels, pa.array(origin)]
         columns = [a.cast(kind) for a, kind in zip(arrays, self.schema.types, strict=True)]
         return pa.table(columns, schema=self.schema)
 

@@ -77,10 +77,16 @@ class NpyMatrix(Plain):
         return self.file.open()
 
     def _read(self, stream: BinaryIO, lo: int, hi: int) -> npt.NDArray[Any]:
-        step = self.width * self.dtype.itemsize
-        stream.seek(self.offset + lo * step)
-        text = stream.read((hi - lo) * step)
-        return np.frombuffer(text, self.dtype).reshape(hi - lo, self.width)
+        if self.by_column:
+            starts = range(0, self.n_rows * self.width, self.n_rows)
+            return np.stack([self._run(stream, at + lo, hi - lo) for at in starts], axis=1)
+        values = self._run(stream, lo * self.width, (hi - lo) * self.width)
+        return values.reshape(hi - lo, self.width)
+
+    def _run(self, stream: BinaryIO, start: int, count: int) -> npt.NDArray[Any]:
+        """Return a run of values as they lie in the file."""
+        stream.seek(self.offset + start * self.dtype.itemsize)
+        return np.frombuffer(stream.read(count * self.dtype.itemsize), self.dtype, count)
 
 
 def open_npy(spec: SourceSpec, scratch: Path) -> Table:
@@ -123,10 +129,6 @@ def _header(file: File) -> NpyMatrix:
         raise DataError(f"{where} holds {kind} ({dtype}); save plain numbers of shape (N, D)")
     if 0 in shape:
         raise DataError(f"{where} has shape {shape}: no row, or no column")
-    if by_column and not file.is_local:
-        raise DataError(
-            f"{where} is in Fortran order, which has no rows to fetch; save it in C order"
-        )
     expected = offset + shape[0] * shape[1] * dtype.itemsize
     if file.size < expected:
         raise DataError(f"{where} is cut short: {file.size} bytes of {expected}; copy it again")

@@ -14,6 +14,7 @@ import pyarrow.types as pt
 from pipeline.sources.trouble import DataError
 
 FloatRows = npt.NDArray[Any]
+Origin = range | npt.NDArray[np.int64]
 
 EXACT = 2**53
 """Largest integer up to which float64 holds all of them."""
@@ -114,7 +115,7 @@ def _too_large(where: str, column: str, row: int, value: int) -> DataError:
 
 
 def table_values(
-    where: str, table: pa.Table, names: Sequence[str], dtype: np.dtype[Any], lo: int
+    where: str, table: pa.Table, names: Sequence[str], dtype: np.dtype[Any], origin: Origin
 ) -> FloatRows:
     """Return numeric columns of an arrow table as rows (n, D); null becomes NaN.
 
@@ -124,31 +125,33 @@ def table_values(
         The file, for messages.
     table : pyarrow.Table with the columns `names`
     dtype : float32 or float64
-    lo : int
-        Row number of the first row, for messages.
+    origin : sequence of int
+        Row number of each row, for messages.
     """
     rows = np.empty((table.num_rows, len(names)), dtype)
     for j, name in enumerate(names):
-        rows[:, j] = column_values(where, name, table.column(name), dtype, lo)
+        rows[:, j] = column_values(where, name, table.column(name), dtype, origin)
     return rows
 
 
-def column_values(where: str, name: str, column: Any, dtype: np.dtype[Any], lo: int) -> FloatRows:
+def column_values(
+    where: str, name: str, column: Any, dtype: np.dtype[Any], origin: Origin
+) -> FloatRows:
     """Return one numeric arrow column as (n,) `dtype`; null becomes NaN."""
     kind = plain(column.type)
     column = column.cast(kind) if kind != column.type else column
     try:
         floats = column.cast(pa.from_numpy_dtype(dtype))
     except pa.ArrowInvalid:
-        raise _first_too_large(where, name, column, lo) from None
+        raise _first_too_large(where, name, column, origin) from None
     values: FloatRows = floats.to_numpy()
     return values
 
 
-def _first_too_large(where: str, name: str, column: Any, lo: int) -> DataError:
+def _first_too_large(where: str, name: str, column: Any, origin: Origin) -> DataError:
     for row, value in enumerate(column.to_pylist()):
         if value is not None and abs(value) > EXACT:
-            return _too_large(where, name, lo + row, int(value))
+            return _too_large(where, name, int(origin[row]), int(value))
     return refuse(where, name, column.type)
 
 

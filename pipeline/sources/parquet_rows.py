@@ -14,10 +14,10 @@ from pipeline.sources.columns import SAMPLE_ROWS, check_unique, choose, filter_c
 from pipeline.sources.describe import facts, holder, units_of
 from pipeline.sources.files import File, find_files
 from pipeline.sources.ingest import Chunk, Ingest
-from pipeline.sources.numeric import float_type
+from pipeline.sources.numeric import float_type, plain
 from pipeline.sources.pending import PendingTable, opened
 from pipeline.sources.rowgroups import (
-    MAX_DECODED,
+    MAX_GROUP,
     ParquetReader,
     RowGroups,
     open_parquet_file,
@@ -67,7 +67,7 @@ def open_parquet(spec: SourceSpec, scratch: Path) -> Table:
     groups = row_groups(files, [footer.sizes for footer in footers], schema)
     dtype = float_type(schema.field(column).type for column in choice.columns)
     largest = max((size for footer in footers for size in footer.sizes), default=0)
-    huge = largest * 8 * len({*choice.columns, *spec.labels}) > MAX_DECODED
+    huge = largest * 8 * len({*choice.columns, *spec.labels}) > MAX_GROUP
     notes = [*choice.notes, *([f"row groups of {largest} rows are cut smaller"] if huge else [])]
     about = facts(spec, "parquet", files, n_rows, notes, units_of(first))
     digest = values_digest(spec, choice.columns, [file.identity for file in files])
@@ -114,7 +114,7 @@ def _common(
         If a file lacks a column, or has another kind of it; `every`: or has one more.
     """
     first = footers[0].schema
-    common = pa.schema([first.field(name) for name in used])
+    common = pa.schema([_plain(first.field(name)) for name in used])
     for file, footer in zip(files[1:], footers[1:], strict=True):
         for name in used:
             if name not in footer.schema.names:
@@ -132,10 +132,15 @@ def _common(
     return common.remove_metadata()
 
 
+def _plain(field: pa.Field) -> pa.Field:
+    """Return a field without dictionary, as each file has a dictionary of its own."""
+    return pa.field(field.name, plain(field.type))
+
+
 def _joined(common: pa.Schema, schema: pa.Schema, file: File, first: File) -> pa.Schema:
     fields = []
     for field in common:
-        pair = [pa.schema([field]), pa.schema([schema.field(field.name)])]
+        pair = [pa.schema([field]), pa.schema([_plain(schema.field(field.name))])]
         try:
             fields.append(pa.unify_schemas(pair, promote_options="permissive").field(0))
         except (pa.ArrowTypeError, pa.ArrowInvalid):
@@ -177,7 +182,7 @@ class ParquetScan:
         ends = self.groups.ends
         for index, end in enumerate(ends):
             size = int(end) - (int(ends[index - 1]) if index else 0)
-            if self.head and size * width <= MAX_DECODED:
+            if self.head and size * width <= MAX_GROUP:
                 head = self.groups.group(index, self.head)
                 yield Chunk(head, partial(self.groups.group, index, body))
             else:

@@ -21,8 +21,11 @@ from pipeline.sources.numeric import table_values
 from pipeline.sources.table import IntArray, counting, no_labels
 from pipeline.sources.trouble import translated
 
-MAX_DECODED = 64 * 2**20
-"""Bytes of decoded row groups that a process keeps, and that one row group may have."""
+MAX_GROUP = 64 * 2**20
+"""Bytes that the used columns of one row group may have to be read as it is."""
+
+MAX_DECODED = 2 * MAX_GROUP
+"""Bytes of decoded row groups that a process keeps: blocks rarely end where row groups do."""
 
 _recent: OrderedDict[Hashable, pa.Table] = OrderedDict()
 _guard = threading.Lock()
@@ -170,7 +173,9 @@ class ParquetReader:
     def values(self, lo: int, hi: int) -> npt.NDArray[Any]:
         """Return the values of rows lo to hi."""
         table = self.groups.rows(lo, hi, self.columns)
-        return table_values(self.groups.files[0].shown, table, self.columns, self.dtype, lo)
+        return table_values(
+            self.groups.files[0].shown, table, self.columns, self.dtype, range(lo, hi)
+        )
 
     def labels(self, lo: int, hi: int) -> pa.Table:
         """Return the id and carried columns of rows lo to hi."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,8 +81,12 @@ def open_zarr(url: str, options: Mapping[str, Any]) -> Any:
 
 
 def store_file(path: str, options: Mapping[str, Any]) -> File:
-    """Return the recipe of a zarr store: chunks have stamps, the store as a whole has none."""
-    return File(local_path(path), 0, "", options)
+    """Return the recipe of a zarr store.
+
+    Chunks have time stamps, the store as a whole has none: each opening is a thing of its own, so
+    that nothing remembered of an earlier state is taken for this one.
+    """
+    return File(local_path(path), 0, uuid.uuid4().hex, options)
 
 
 def two_dimensional(store: Store) -> dict[str, int]:

@@ -165,10 +165,17 @@ class Composition:
 
     def __call__(self, block: Block) -> dict[str, dict[str, list[int]]]:
         """Return for each column the counts (K,) of every category in the block."""
-        rows = self.transform.apply(block.values, block.start)
-        _, resp = posterior_rows(self.mixture, None, rows)
+        prepared = self.mixture.prepare()
+        spans = [(lo, min(lo + TILE, len(block))) for lo in range(0, len(block), TILE)]
+        return merged(tuple(self._tile(prepared, block, lo, hi) for lo, hi in spans))
+
+    def _tile(
+        self, prepared: Any, block: Block, lo: int, hi: int
+    ) -> dict[str, dict[str, list[int]]]:
+        rows = self.transform.apply(block.values[lo:hi], block.start + lo)
+        _, resp = posterior_rows(self.mixture, prepared, rows)
         labels = resp.argmax(axis=1)
-        table = self.identity(block.start, block.start + len(block))
+        table = self.identity(block.start + lo, block.start + hi)
         counts: dict[str, dict[str, list[int]]] = {}
         for column in self.columns:
             categories = np.asarray(table.column(column).cast("string").fill_null("missing"))

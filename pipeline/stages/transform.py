@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask import Block, ConfigError, Engine, Fold, RowShare, Source, find_frame
+from gmm_dask import Block, ConfigError, Engine, Source, find_frame
 from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, Standardize, step_from
 
 
@@ -87,19 +87,33 @@ class Transform:
             mean = step.invert(mean[None])[0]
         return covariance
 
+    @property
+    def _first_counted(self) -> int:
+        """Position of the first step whose Jacobian counts.
+
+        A pca that leaves dimensions out has no density in the units before it: what the mixture
+        sees from there on is the density of the scores, whatever came before.
+        """
+        reducing = [i for i, step in enumerate(self.steps) if _reduces(step)]
+        return max(reducing, default=-1) + 1
+
     def log_jacobian(self, values: npt.NDArray[Any]) -> FloatArray:
-        """Return for each row what turns its log density into source units, (n,)."""
+        """Return for each row what turns its log density into source units, (n,).
+
+        After a pca that leaves dimensions out, into the units of its scores.
+        """
         rows = values.astype(np.float64)
         total = np.zeros(len(rows))
-        for step in self.steps:
-            total += step.log_jacobian(rows)
+        for i, step in enumerate(self.steps):
+            if i >= self._first_counted:
+                total += step.log_jacobian(rows)
             rows = step.apply(rows)
         return total
 
     @property
     def constant_jacobian(self) -> float | None:
         """The log Jacobian where it is the same for all rows, else None."""
-        parts = [step.constant_jacobian for step in self.steps]
+        parts = [step.constant_jacobian for step in self.steps[self._first_counted :]]
         known = [part for part in parts if part is not None]
         return sum(known, 0.0) if len(known) == len(parts) else None
 
@@ -116,6 +130,10 @@ class Transform:
         """Return the transform that `as_dict` stored."""
         steps = tuple(step_from(step) for step in stored["steps"])
         return Transform(tuple(stored["before"]), steps)
+
+
+def _reduces(step: FittedStep) -> bool:
+    return isinstance(step, Pca) and len(step.components) < len(step.mean)
 
 
 def describe_step(step: FittedStep) -> str:
@@ -228,10 +246,23 @@ def _linear(step: StepSettings, mean: FloatArray, covariance: FloatArray) -> Fit
     if m > D:
         raise ConfigError(f"transform.pca: {m} components of {D} columns; at most {D} are possible")
     values, vectors = np.linalg.eigh(covariance)
+    _check_directions(values[::-1], m)
     leading = vectors[:, ::-1][:, :m].T
     largest = np.take_along_axis(leading, np.abs(leading).argmax(axis=1)[:, None], axis=1)
     components = np.ascontiguousarray(leading * np.sign(largest))
     return Pca(mean, components, values[::-1][:m] / values.sum())
+
+
+def _check_directions(variances: FloatArray, wanted: int) -> None:
+    """Raise ConfigError if rounding is all that varies in the last of the wanted directions."""
+    rounding = 10 * len(variances) * np.finfo(np.float64).eps * float(variances[0])
+    found = int((variances > rounding).sum())
+    if wanted > found:
+        raise ConfigError(
+            f"transform.pca: {wanted} components, but the {len(variances)} columns vary in only "
+            f"{found} directions (some are constant, or sums of others); set pca: {max(found, 1)} "
+            "or fewer"
+        )
 
 
 def _after(
@@ -243,52 +274,3 @@ def _after(
     assert isinstance(step, Standardize)
     scale = np.outer(step.deviation, step.deviation)
     return np.zeros(len(mean)), covariance / scale
-
-
-class JacobianSums(NamedTuple):
-    """Summed log Jacobians of training rows and held-out rows."""
-
-    train: FloatArray
-    """(2,) sum and rows."""
-    held: FloatArray
-    """(2,)."""
-
-
-@dataclass(frozen=True)
-class LogJacobian(Fold[None, JacobianSums, JacobianSums]):
-    """Sum of the log Jacobian over the rows of a source.
-
-    Parameters
-    ----------
-    transform : Transform
-    rows : RowShare, optional
-        Training rows; the others are held out.
-    """
-
-    transform: Transform
-    rows: RowShare | None = None
-
-    def prepare(self) -> None:
-        """Nothing is needed."""
-
-    def measure(self, prepared: None, block: Block) -> JacobianSums:  # noqa: ARG002
-        """Return the sums of one block."""
-        each = self.transform.log_jacobian(block.values)
-        train = np.ones(len(each), bool) if self.rows is None else self.rows.mask(block)
-        return JacobianSums(
-            np.array([each[train].sum(), float(train.sum())]),
-            np.array([each[~train].sum(), float((~train).sum())]),
-        )
-
-    def finish(self, stats: JacobianSums) -> JacobianSums:
-        """Return the sums."""
-        return stats
-
-    def working_bytes(self, rows: int) -> int:
-        """Return the bytes of a transformed block."""
-        return 24 * rows * len(self.transform.before)
-
-    @property
-    def stats_bytes(self) -> int:
-        """Bytes of four numbers."""
-        return 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def frame(n_rows: int = N_ROWS, seed: int = 1) -> pd.DataFrame:
 def write_parquet(folder: Path, rows: pd.DataFrame) -> SourceSpec:
     """Partitions of uneven size, one of them empty, with small row groups."""
     cuts = [0, 7, 7, len(rows) // 3, len(rows)]
-    for part, (lo, hi) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for part, (lo, hi) in enumerate(itertools.pairwise(cuts)):
         table = pa.Table.from_pandas(rows.iloc[lo:hi], preserve_index=False)
         path = folder / "rows" / f"part{part}" / "data.parquet"
         path.parent.mkdir(parents=True)

@@ -72,7 +72,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize("key", list(EXPECTED))
 @pytest.mark.parametrize("text", [None, "obs.score < 0.5"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_rows_are_those_of_anndata(
     path: Path, key: str, text: str | None, data: st.DataObject
@@ -189,6 +191,14 @@ def test_wide_sparse_matrices_are_refused(path: Path, monkeypatch: pytest.Monkey
     assert opened(path, key="X", columns=("gene1",)).n_rows == N_CELLS
 
 
+def test_a_missing_chunk_of_a_sparse_matrix_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.zarr"
+    example().write_zarr(path)
+    next((path / "X" / "indices").glob("[0c]*")).rename(tmp_path / "lost")
+    with pytest.raises(DataError, match=r"x\.zarr/X/indices: 1 of 1 chunks are missing"):
+        opened(path, key="X")
+
+
 def test_the_only_matrix_needs_no_key(tmp_path: Path) -> None:
     anndata.AnnData(obsm={"X_vae": np.ones((3, 2))}).write_h5ad(tmp_path / "x.h5ad")
     assert opened(tmp_path / "x.h5ad").described["key"] == "obsm/X_vae"
@@ -221,7 +231,9 @@ def test_a_lock_of_another_process_does_not_stop_a_reader(tmp_path: Path) -> Non
 
 def test_old_categories_are_followed(tmp_path: Path) -> None:
     path = tmp_path / "x.h5ad"
-    anndata.AnnData(obs=pd.DataFrame({"n": [1, 2, 3]}, index=list("abc")), obsm={"X_v": np.ones((3, 2))}).write_h5ad(path)
+    anndata.AnnData(
+        obs=pd.DataFrame({"n": [1, 2, 3]}, index=list("abc")), obsm={"X_v": np.ones((3, 2))}
+    ).write_h5ad(path)
     with h5py.File(path, "r+") as file:
         codes = file["obs"].create_dataset("type", data=np.array([1, -1, 0], np.int8))
         kept = file["obs"].create_dataset("__categories/type", data=np.array([b"B", b"T"]))

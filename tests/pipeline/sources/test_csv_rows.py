@@ -26,11 +26,15 @@ def rows(table: Table) -> np.ndarray:
     return table.read(0, table.n_rows).values
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     values=st.lists(
         st.tuples(
-            st.floats(allow_infinity=False), st.integers(-(2**40), 2**40) | st.none(), st.text("a,\"\n ")
+            st.floats(allow_infinity=False),
+            st.integers(-(2**40), 2**40) | st.none(),
+            st.text('a,"\n '),
         ),
         min_size=1,
         max_size=30,
@@ -56,6 +60,14 @@ def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     table = table.ingest()
     np.testing.assert_array_equal(rows(table), kept)
     np.testing.assert_array_equal(table.origin_rows(0, table.n_rows), kept.index)
+
+
+def test_line_ends_inside_quotes_may_fall_on_the_end_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 100)
+    text = "s,a\n" + "".join(f'"{"u" * (i % 7)}\n,1",{i}.5\n' for i in range(200))
+    np.testing.assert_array_equal(rows(opened(tmp_path, text))[:, 0], np.arange(200) + 0.5)
 
 
 def test_the_plan_knows_the_rows_of_a_small_file_and_guesses_those_of_a_large_one(
@@ -115,10 +127,27 @@ def test_labels_widen_when_later_rows_ask_for_it(
     assert table.dropped == {"filter false": 100}
 
 
+def test_a_value_that_is_carried_too_keeps_its_type_while_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_head, "HEAD_BYTES", 20)
+    text = "a,b\n" + "1,2\n" * 50
+    table = opened(tmp_path, text, columns=["a", "b"], carry="b").ingest()
+    assert table.identity(0, 1).to_pydict() == {"row": [0], "b": [2]}
+    table = opened(tmp_path, text + "1,2.5\n", columns=["a", "b"], carry="b").ingest()
+    assert table.identity(50, 51).to_pydict() == {"row": [50], "b": [2.5]}
+    assert str(table.identity(0, 1).schema.field("b").type) == "double"
+    with pytest.raises(DataError, match=r"line 52: b is 'u', not a number"):
+        opened(tmp_path, text + "1,u\n", columns=["a", "b"], carry="b").ingest()
+
+
 def test_large_identifiers_keep_their_digits(tmp_path: Path) -> None:
     text = "source_id,x\n5188146427133990144,1.5\n5188146598932119681,2.5\n"
     table = opened(tmp_path, text, id="source_id").ingest()
     assert table.identity(1, 2).to_pydict() == {"source_id": [5188146598932119681]}
+    query = "source_id == 5188146598932119681"
+    table = opened(tmp_path, text, columns=["x"], id="source_id", filter=query).ingest()
+    assert table.identity(0, 1).to_pydict() == {"source_id": [5188146598932119681]}
 
 
 def test_a_column_counting_the_rows_is_left_out(tmp_path: Path) -> None:

@@ -25,12 +25,8 @@ def rows_of(number: Any, integer: Any, letter: Any) -> st.SearchStrategy[list[An
     return st.lists(st.tuples(number, number, integer, letter), min_size=1, max_size=25)
 
 
-COMPLETE = rows_of(
-    st.integers(-3, 3).map(float), st.integers(-2, 2), st.sampled_from("abc")
-)
-WITH_HOLES = rows_of(
-    NUMBERS, st.none() | st.integers(-2, 2), st.none() | st.sampled_from("abc")
-)
+COMPLETE = rows_of(st.integers(-3, 3).map(float), st.integers(-2, 2), st.sampled_from("abc"))
+WITH_HOLES = rows_of(NUMBERS, st.none() | st.integers(-2, 2), st.none() | st.sampled_from("abc"))
 
 SIDES: list[tuple[str, Answer]] = [
     ("x", lambda f: f.x),
@@ -108,7 +104,9 @@ def conditions() -> st.SearchStrategy[Pair]:
 def nullable(rows: list[Any]) -> pd.DataFrame:
     """The same rows in pandas' nullable types, whose logic has three values too."""
     x, y, k, s = zip(*rows, strict=True)
-    floats = {n: pd.array(pd.Series(v, dtype=float), dtype="Float64") for n, v in zip("xy", (x, y))}
+    floats = {
+        n: pd.array(pd.Series(v, dtype=float), dtype="Float64") for n, v in (("x", x), ("y", y))
+    }
     return pd.DataFrame(
         {**floats, "k": pd.array(k, dtype="Int64"), "s": pd.array(s, dtype="string")}
     )
@@ -120,7 +118,7 @@ def arrow(rows: list[Any]) -> pa.Table:
     return pa.table([pa.array(list(v), kind) for v, kind in columns], names=list(COLUMNS))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=COMPLETE, pair=conditions())
 def test_same_rows_as_pandas_query(rows: list[Any], pair: Pair) -> None:
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -128,11 +126,9 @@ def test_same_rows_as_pandas_query(rows: list[Any], pair: Pair) -> None:
     np.testing.assert_array_equal(kept, frame.query(pair[0], engine="python").index)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rows=WITH_HOLES, pair=conditions())
-def test_same_rows_as_nullable_pandas_where_values_are_missing(
-    rows: list[Any], pair: Pair
-) -> None:
+def test_same_rows_as_nullable_pandas_where_values_are_missing(rows: list[Any], pair: Pair) -> None:
     verdict = decide(parse(pair[0]), arrow(rows))
     answer = pair[1](nullable(rows)).astype("boolean")
     np.testing.assert_array_equal(verdict.kept, np.flatnonzero(answer.fillna(False)))
@@ -140,7 +136,7 @@ def test_same_rows_as_nullable_pandas_where_values_are_missing(
     assert sum(verdict.dropped.values()) == len(rows) - len(verdict.kept)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=WITH_HOLES)
 def test_null_tests_see_nan_and_null_alike(rows: list[Any]) -> None:
     frame = nullable(rows)
@@ -183,7 +179,11 @@ def test_sentinels_are_missing() -> None:
 def test_wanted_stops_after_so_many_rows() -> None:
     rows = pa.table({"a": [9, 1, 9, 1, 9, 1]})
     verdict = decide(parse("a < 5"), rows, wanted=2)
-    assert (verdict.kept.tolist(), verdict.seen, verdict.dropped) == ([1, 3], 4, {"filter false": 2})
+    assert (verdict.kept.tolist(), verdict.seen, verdict.dropped) == (
+        [1, 3],
+        4,
+        {"filter false": 2},
+    )
 
 
 def test_literals_take_the_precision_of_the_column() -> None:
@@ -213,7 +213,9 @@ def test_dictionaries_decimals_times_and_large_unsigned_numbers() -> None:
         assert decide(parse(text), rows).kept.tolist() == kept, text
 
 
-@pytest.mark.parametrize("text", ["s < 3", "x == 'a'", "x and s == 'a'", "x + 1", "not x", "-s < 1"])
+@pytest.mark.parametrize(
+    "text", ["s < 3", "x == 'a'", "x and s == 'a'", "x + 1", "not x", "-s < 1"]
+)
 def test_types_that_do_not_fit_are_told_with_the_piece(text: str) -> None:
     with pytest.raises(ConfigError, match=r"source\.filter: `.*(string|double)"):
         decide(parse(text), arrow([(1.0, 1.0, 1, "a")]).slice(0, 0))

@@ -26,7 +26,9 @@ def opened(folder: Path, data: dict[str, Any], **settings_: Any) -> Table:
     return open_table(SourceSpec(written(folder, data), **settings_), folder / "scratch")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     sizes=st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(sum),
     group=st.integers(1, 20),
@@ -61,6 +63,8 @@ def test_numeric_types_become_the_narrowest_exact_float(tmp_path: Path) -> None:
     assert table.dtype == np.float32
     expected = [[1, 1, 200, 0.5, 7], [2, np.nan, 3, 1.5, 8]]
     np.testing.assert_array_equal(table.read(0, 2).values, expected)
+    single = {"w": pa.array([2**24 + 1, 0], pa.int32())}
+    np.testing.assert_array_equal(opened(tmp_path, single).read(0, 2).values, [[2**24 + 1], [0]])
     wide = narrow | {"m": pa.array([Decimal("1.25"), None]), "l": pa.array([2**53, -3])}
     table = opened(tmp_path, wide, columns=["m", "l"])
     assert table.dtype == np.float64
@@ -91,6 +95,11 @@ def test_an_integer_beyond_float64_is_told_with_its_row(tmp_path: Path) -> None:
     table = opened(tmp_path, {"x": pa.array([1, 2, 2**53 + 1])}, columns=["x"])
     with pytest.raises(DataError, match=r"x holds 9007199254740993 in row 2"):
         table.read(1, 3)
+    columns = {"x": pa.array([2**60, 1, 2**61, 2]), "k": [0, 1, 1, 1]}
+    with pytest.raises(DataError, match=f"x holds {2**61} in row 2"):
+        opened(tmp_path, columns, columns=["x"], filter="k == 1").ingest()
+    kept = opened(tmp_path, columns, columns=["x"], filter="k == 1 and x < 9").ingest()
+    np.testing.assert_array_equal(kept.read(0, 2).values, [[1], [2]])
 
 
 def test_identifiers_are_left_out_with_a_note(tmp_path: Path) -> None:
@@ -119,7 +128,9 @@ def test_few_distinct_integers_are_measurements(tmp_path: Path) -> None:
 
 
 def test_no_numeric_column_tells_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no numeric column.*s \(string\).*i \(int64\).*looks like"):
+    with pytest.raises(
+        DataError, match=r"no numeric column.*s \(string\).*i \(int64\).*looks like"
+    ):
         opened(tmp_path, {"s": ["a", "b"], "i": [1, 2]})
 
 
@@ -128,7 +139,10 @@ def test_no_numeric_column_tells_what_there_is(tmp_path: Path) -> None:
     [
         ({"a": [1.0]}, r"b\.parquet has no column x, which .*a\.parquet has"),
         ({"a": [1.0], "x": ["u"]}, r"column x is string in .*b\.parquet, double in .*a\.parquet"),
-        ({"a": [1.0], "x": [1.0], "z": [0.0]}, r"b\.parquet has a column z, which .*a\.parquet lacks"),
+        (
+            {"a": [1.0], "x": [1.0], "z": [0.0]},
+            r"b\.parquet has a column z, which .*a\.parquet lacks",
+        ),
     ],
 )
 def test_files_that_differ_are_named_with_the_column(
@@ -153,6 +167,16 @@ def test_files_that_differ_in_width_or_order_are_joined(tmp_path: Path) -> None:
     assert table.dtype == np.float64
     np.testing.assert_array_equal(table.read(0, 2).values, [[1.5], [2.0]])
     assert table.identity(0, 2).to_pydict() == {"row": [0, 1], "s": [None, "t"]}
+
+
+def test_categories_are_carried_as_text(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    written(folder, {"a": [0.5], "s": pa.array(["u"]).dictionary_encode()}, "a.parquet")
+    written(folder, {"a": [1.5], "s": pa.array(["v"]).dictionary_encode()}, "b.parquet")
+    table = open_table(SourceSpec(str(folder), carry="s"), tmp_path / "scratch")
+    assert table.identity(0, 2).schema.field("s").type == pa.string()
+    assert table.identity(0, 2).to_pydict() == {"row": [0, 1], "s": ["u", "v"]}
 
 
 def test_damage_is_told_without_a_traceback_of_pyarrow(tmp_path: Path) -> None:
@@ -213,7 +237,7 @@ def test_row_groups_too_large_are_cut_in_one_pass(
 ) -> None:
     import pipeline.sources.parquet_rows as module
 
-    monkeypatch.setattr(module, "MAX_DECODED", 8 * 100)
+    monkeypatch.setattr(module, "MAX_GROUP", 8 * 100)
     monkeypatch.setattr(module, "BATCH_ROWS", 30)
     values = np.arange(500.0)
     for text in (None, "a >= 3"):

@@ -121,9 +121,7 @@ def test_opening_again_gives_the_same_fingerprint(
     assert limited.n_rows == 10
 
 
-def test_a_sentinel_is_read_as_missing(
-    spec: SourceSpec, rows: pd.DataFrame, folder: Path
-) -> None:
+def test_a_sentinel_is_read_as_missing(spec: SourceSpec, rows: pd.DataFrame, folder: Path) -> None:
     table = open_table(replace(spec, missing_values=(3,)), folder / "scratch").ingest()
     expected = values(rows)
     expected[expected == 3] = np.nan
@@ -147,9 +145,7 @@ def test_a_filter_keeps_rows_with_their_identity(
     assert first == expected
 
 
-def test_a_filter_that_keeps_nothing_is_an_error(
-    kind: str, spec: SourceSpec, folder: Path
-) -> None:
+def test_a_filter_that_keeps_nothing_is_an_error(kind: str, spec: SourceSpec, folder: Path) -> None:
     name = "x0" if kind in ("npy", "zarr") else "c"
     with pytest.raises(DataError, match=r"keeps none of 531 (rows|cells)"):
         open_table(replace(spec, filter=f"{name} > 99"), folder / "scratch").ingest()

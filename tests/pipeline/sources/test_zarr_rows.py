@@ -36,9 +36,13 @@ def test_the_only_matrix_of_a_group_needs_no_key(tmp_path: Path) -> None:
     group.create_array("labels", data=np.arange(20))
     assert opened(path).described["key"] == "a/b"
     group.create_array("c", data=VALUES[:, :2])
-    with pytest.raises(DataError, match=r"x\.zarr has several arrays: a/b \(3\), c \(2\); name one"):
+    with pytest.raises(
+        DataError, match=r"x\.zarr has several arrays: a/b \(3\), c \(2\); name one"
+    ):
         opened(path)
-    with pytest.raises(DataError, match=r"x\.zarr has no a/bb; it has a/b \(3\), c \(2\)\. Did you"):
+    with pytest.raises(
+        DataError, match=r"x\.zarr has no a/bb; it has a/b \(3\), c \(2\)\. Did you"
+    ):
         opened(path, key="a/bb")
     np.testing.assert_array_equal(opened(path, key="/c/").read(0, 1).values, VALUES[:1, :2])
 
