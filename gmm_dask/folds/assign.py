@@ -19,7 +19,7 @@ TILE = 4096
 
 
 @dataclass(frozen=True)
-class NearestCentre(Fold[Prepared, EStepSums, EStepSums]):
+class NearestCentre(Fold[table.Ready, EStepSums, EStepSums]):
     """Moments of the rows by nearest centre (one-hot responsibilities).
 
     Parameters
@@ -35,21 +35,13 @@ class NearestCentre(Fold[Prepared, EStepSums, EStepSums]):
     metric: FloatArray
     rows: RowShare | None = None
 
-    def prepare(self) -> Prepared:
-        """Factorise the covariances (only the means are used)."""
-        return self.mixture.prepare()
+    def prepare(self) -> table.Ready:
+        """Choose the kernel."""
+        return table.ready_nearest(self.mixture.prepare().family, self.metric)
 
-    def measure(self, prepared: Prepared, block: Block) -> EStepSums:
+    def measure(self, prepared: table.Ready, block: Block) -> EStepSums:
         """Return the sums of one block."""
-        values = select(self.rows, block)
-        sums = zero_sums(prepared.family)
-        for lo in range(0, len(values), TILE):
-            tile = values[lo : lo + TILE]
-            distance = squared_distances(self.mixture, self.metric, tile)
-            resp = np.zeros_like(distance)
-            resp[np.arange(len(tile)), distance.argmin(axis=1)] = 1.0
-            sums = add(sums, sums_of(prepared, tile, resp, -float(distance.min(axis=1).sum())))
-        return sums
+        return table.measure(prepared, select(self.rows, block))
 
     def finish(self, stats: EStepSums) -> EStepSums:
         """Return the sums; `log_likelihood` holds minus the sum of squared distances."""
@@ -141,12 +133,6 @@ def sums_of(
         table.moments(prepared.family, values, resp),
         np.zeros(()),
     )
-
-
-def squared_distances(mixture: Mixture, metric: FloatArray, values: FloatArray) -> FloatArray:
-    """Return squared distances (n, K) of rows to the means of a mixture in a metric."""
-    rows = mixture.frame.forward(values)
-    return pairwise(rows, mixture.params.means, metric)
 
 
 def pairwise(rows: FloatArray, centres: FloatArray, metric: FloatArray) -> FloatArray:

@@ -8,12 +8,12 @@ from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, select
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.mixture import Mixture, Prepared
+from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Fold
 
 
 @dataclass(frozen=True)
-class EStep(Fold[Prepared, EStepSums, EStepSums]):
+class EStep(Fold[table.Ready, EStepSums, EStepSums]):
     """What one EM iteration asks of the data.
 
     Parameters
@@ -26,13 +26,14 @@ class EStep(Fold[Prepared, EStepSums, EStepSums]):
     mixture: Mixture
     rows: RowShare | None = None
 
-    def prepare(self) -> Prepared:
-        """Factorise the covariances."""
-        return self.mixture.prepare()
+    def prepare(self) -> table.Ready:
+        """Factorise the covariances and choose the kernel."""
+        prepared = self.mixture.prepare()
+        return table.ready(prepared.family, prepared.log_weights[0])
 
-    def measure(self, prepared: Prepared, block: Block) -> EStepSums:
+    def measure(self, prepared: table.Ready, block: Block) -> EStepSums:
         """Return the sums of one block."""
-        return table.e_step(prepared.family, prepared.log_weights[0], select(self.rows, block))
+        return table.measure(prepared, select(self.rows, block))
 
     def finish(self, stats: EStepSums) -> EStepSums:
         """Return the sums: `m_step` turns them into parameters."""
