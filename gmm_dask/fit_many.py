@@ -60,6 +60,7 @@ def fit_many(
     criterion: str = "bic",
     rule: str = "best",
     held_out: float = 0.1,
+    accelerate: bool = True,
     checkpoint: Any = None,
     resume: str = "auto",
     callback: Callable[[PassDone], None] | None = None,
@@ -78,6 +79,8 @@ def fit_many(
     rule : {"best", "one_standard_error"}
     held_out : float
         Share of the rows kept from the fits; used with criterion "held_out" only.
+    accelerate : bool
+        Jump ahead where plain EM is slow (SQUAREM); the optimum is the same, in fewer passes.
     checkpoint, resume, callback, on_interrupt
         As in `GaussianMixture.fit`.
 
@@ -101,6 +104,7 @@ def fit_many(
         reg_covar,
         seed,
         rows,
+        accelerate,
     )
     data = GaussianMixture()._validated(X, reset=True)
     engine, source = open_engine(open_source(data))

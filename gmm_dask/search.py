@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +53,8 @@ class Grid:
     seed : int
     rows : RowShare, optional
         Training rows; all by default.
+    accelerate : bool
+        Jump ahead where plain EM is slow; see `fits.squarem`.
     """
 
     n_components: tuple[int, ...]
@@ -64,6 +66,7 @@ class Grid:
     reg_covar: float | None = None
     seed: int = 0
     rows: RowShare | None = field(default=None)
+    accelerate: bool = False
 
     def __post_init__(self) -> None:
         for covariance_type in self.covariance_type:
@@ -169,13 +172,21 @@ def _restart(
     base = template(grid, ground.frame, K, covariance_type)
     init = AUTO[index % len(AUTO)] if grid.init_params == "auto" else grid.init_params
     wanted = in_frame(given, base)
-    restart = Restart(index, init, grid.tol, grid.max_iter, grid.rows, given=wanted)
+    restart = Restart(
+        index,
+        init,
+        grid.tol,
+        grid.max_iter,
+        grid.rows,
+        given=wanted,
+        accelerate=grid.accelerate,
+    )
     if all(part is not None for part in wanted):
         return restart.begin(base)
     start = _start(init, grid, ground, base, index)
     if isinstance(start, Mixture):
         return restart.begin(start)
-    return Restart(index, init, grid.tol, grid.max_iter, grid.rows, start, None, wanted)
+    return replace(restart, start=start)
 
 
 def _start(init: str, grid: Grid, ground: Ground, base: Mixture, index: int) -> Start | Mixture:

@@ -18,6 +18,7 @@ from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.em import EM
 from gmm_dask.fits.restart import Given, Restart
+from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import second_shape
@@ -34,6 +35,7 @@ CODEC = Codec(
         *MIXTURE_CLASSES,
         Restart,
         EM,
+        Squarem,
         Given,
         RowShare,
         FromCentres,
@@ -94,6 +96,7 @@ def identity(grid: Grid, source: Source, plan: Mapping[str, Any]) -> dict[str, A
         "init_params": grid.init_params,
         "reg_covar": grid.reg_covar,
         "seed": grid.seed,
+        "accelerate": grid.accelerate,
         "held_out": grid.rows.fraction if grid.rows else 0.0,
         "rows": source.n_rows,
         "columns": list(source.columns),

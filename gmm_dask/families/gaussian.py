@@ -15,7 +15,7 @@ import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.errors import ConfigError, DataError
-from gmm_dask.families.floors import Floor
+from gmm_dask.families.floors import Floor, RelativeFloor
 from gmm_dask.families.linalg import cholesky, inverse_factor, log_det_factor
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
 
@@ -90,6 +90,17 @@ class Gaussian:
                 f"component {bad}: a variance is {np.min(S[bad]):.3g}; it must be positive: raise "
                 "reg_covar or use fewer components"
             )
+
+    def clipped(self, params: GaussianParams) -> GaussianParams:
+        """Return parameters raised to the relative floor; a ridge leaves them as they are."""
+        if not isinstance(self.floor, RelativeFloor):
+            return params
+        S, kind = params.covariances, self.covariance_type
+        if kind in ("full", "tied"):
+            raised = self.floor.full(S if kind == "full" else S[None])
+            return params._replace(covariances=raised if kind == "full" else raised[0])
+        clip = self.floor.diag if kind == "diag" else self.floor.spherical
+        return params._replace(covariances=clip(S))
 
     def maximize(
         self, params: GaussianParams, count: FloatArray, moments: GaussianMoments

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gmm_dask.blocks import FloatArray
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.mixture import Mixture
@@ -50,8 +51,10 @@ class Restart:
         Training rows.
     start : Start, optional
         None once EM runs.
-    em : EM, optional
+    em : EM or Squarem, optional
     given : Given
+    accelerate : bool
+        Jump ahead where plain EM is slow; see `Squarem`.
     """
 
     index: int
@@ -60,8 +63,9 @@ class Restart:
     max_iter: int
     rows: RowShare | None = None
     start: Start | None = None
-    em: EM | None = None
+    em: EM | Squarem | None = None
     given: Given = field(default_factory=Given)
+    accelerate: bool = False
 
     @property
     def template(self) -> Mixture:
@@ -110,5 +114,6 @@ class Restart:
 
     def begin(self, mixture: Mixture) -> Restart:
         """Return the restart with EM beginning at a mixture, given parameters put in place."""
-        em = EM(self.given.into(mixture), self.tol, self.max_iter, self.rows)
+        kind = Squarem if self.accelerate else EM
+        em = kind(self.given.into(mixture), self.tol, self.max_iter, self.rows)
         return replace(self, start=None, em=em)

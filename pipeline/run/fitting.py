@@ -97,6 +97,7 @@ def grid_of(config: Config) -> Grid:
         model.reg_covar,
         model.random_state,
         rows,
+        accelerate=True,
     )
 
 

@@ -251,8 +251,9 @@ def _shifting(job: Job, progress: Progress) -> Callable[[float], None]:
 def _resuming(job: Job) -> Callable[[Resumed], None]:
     def tell(resumed: Resumed) -> None:
         live = sum(fit.outcome is None for fit in resumed.fits)
+        written = str(resumed.written)[:19]
         say(
-            f"resuming {job.folder.path} from pass {resumed.number} (checkpoint {resumed.written}, "
+            f"resuming {job.folder.path} from pass {resumed.number} (checkpoint {written} UTC, "
             f"sha256 {resumed.sha256[:8]}...; {live} of {len(resumed.fits)} fits live)",
             job.out,
         )

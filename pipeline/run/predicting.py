@@ -16,7 +16,7 @@ from pipeline.manifest import find_run, now, read_manifest
 from pipeline.run.fitting import spec_of
 from pipeline.run.settings import cluster_settings, stored_config
 from pipeline.run.writing import write_assignments
-from pipeline.sinks import check_target, write_json_atomic
+from pipeline.sinks import OutputRecord, check_target, write_json_atomic
 from pipeline.sources import Table, open_table
 from pipeline.stages.transform import Transform
 
@@ -54,8 +54,9 @@ def predict(
     model = GaussianMixture.load(path)
     transform = Transform.from_dict(model.extra_["transform"])
     output = config.output or OutputSection()
+    columns = tuple(model.extra_["columns"])
     with (
-        _opened(config, data, tuple(model.extra_["columns"]), out) as table,
+        _opened(_without_limit(config, overrides), data, columns, out) as table,
         open_client(cluster_settings(config)) as client,
     ):
         section = config.cluster
@@ -68,10 +69,24 @@ def predict(
     facts |= {"label_counts": list(result.label_counts), "ambiguous": result.ambiguous}
     facts |= {"output": {"path": record.path, "sha256": record.sha256}}
     write_json_atomic(out.with_name(f"{out.name}.json"), facts)
-    columns = " ".join(record.columns)
-    head = f"model of {path} ({len(table.columns)} columns, {' '.join(table.columns[:8])})"
-    text = f"{head}\n{result.n_rows:,} rows written {out} ({record.format}: {columns})"
-    return 0, text, facts
+    facts |= {"dropped": table.dropped}
+    return 0, _text(path, table, record, out), facts
+
+
+def _text(path: Path, table: Table, record: OutputRecord, out: Path) -> str:
+    """Return what is said at the end."""
+    named = " ".join(table.columns[:8]) + (" ..." if len(table.columns) > 8 else "")
+    lines = [f"model of {path} ({len(table.columns)} columns, {named})"]
+    lines += [f"left out {count:,} rows: {reason}" for reason, count in table.dropped.items()]
+    written = f"{record.format}: {' '.join(record.columns)}"
+    return "\n".join([*lines, f"{record.rows:,} rows written {out} ({written})"])
+
+
+def _without_limit(config: Config, overrides: Sequence[str]) -> Config:
+    """Return a configuration that reads all rows, unless a limit is asked for here."""
+    if any(override.startswith("source.limit=") for override in overrides):
+        return config
+    return config.model_copy(update={"source": config.source.model_copy(update={"limit": None})})
 
 
 def _check_place(folder: Path, out: Path) -> None:
