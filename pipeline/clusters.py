@@ -17,6 +17,7 @@ from typing import Any
 from gmm_dask import ClusterError, ConfigError
 
 LOOPBACK = "127.0.0.1"
+DASHBOARD = 8787
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
         "distributed.scheduler.worker-ttl": "60s",
         "distributed.scheduler.allowed-failures": 5,
         "distributed.scheduler.no-workers-timeout": f"{settings.timeout}s",
+        # a killed worker that is slow to come back must not be given up for good
+        "distributed.deploy.lost-worker-timeout": "10m",
     }
     with dask.config.set(quiet):
         options = _local_options(settings)
@@ -101,17 +104,26 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
 
 
 def _local_options(settings: ClusterSettings) -> dict[str, Any]:
-    dashboard = f"{LOOPBACK}:8787" if importlib.util.find_spec("bokeh") else None
     options = {
         "n_workers": settings.n_workers,
         "threads_per_worker": settings.threads_per_worker or 1,
         "memory_limit": settings.memory_limit,
         "processes": True,
         "host": LOOPBACK,
-        "dashboard_address": dashboard,
+        "dashboard_address": f"{LOOPBACK}:{_dashboard_port()}",
         "silence_logs": logging.ERROR,
     }
     return {**options, **settings.options}
+
+
+def _dashboard_port() -> int:
+    """Return the usual port of the dashboard, or 0 for any where it is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, DASHBOARD))
+        except OSError:
+            return 0
+    return DASHBOARD
 
 
 def _close(client: Any, cluster: Any) -> None:
@@ -131,7 +143,7 @@ def _existing(settings: ClusterSettings) -> Iterator[Any]:
         address = scheduler_address(Path(settings.scheduler_file), settings.timeout)
         where = f"{address} (from {settings.scheduler_file})"
         settings.check(address)
-    left = max(settings.timeout - (time.monotonic() - began), 1.0)
+    left = max(round(settings.timeout - (time.monotonic() - began), 1), 1.0)
     options: dict[str, Any] = {"timeout": left, "set_as_default": True}
     if settings.security:
         options["security"] = _security(settings.security)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
+from threading import Lock
 from typing import Any, Literal
 
 import dask
+from dask.delayed import Delayed
 from distributed import Client, Future
 
 from gmm_dask.blocks import Source
@@ -15,7 +17,7 @@ from gmm_dask.engine.base import Engine, Run
 from gmm_dask.engine.dask_graph import block_of, pass_graph
 from gmm_dask.engine.dask_placement import Cluster, Placement, choose_cache, look_at
 from gmm_dask.engine.dask_wait import (
-    NO_ANSWER,
+    BROKEN,
     Lost,
     Watch,
     address,
@@ -23,11 +25,13 @@ from gmm_dask.engine.dask_wait import (
     outcome,
     require_workers,
 )
-from gmm_dask.engine.memory import check, human_bytes, project
+from gmm_dask.engine.memory import Cache, Projection, check, human_bytes, project
 from gmm_dask.engine.partial import Partial, Question
 from gmm_dask.errors import ClusterError, ConfigError
 
 SOURCES_KEPT = 2
+
+_submitting = Lock()
 
 
 class DaskEngine(Engine):
@@ -87,6 +91,7 @@ class DaskEngine(Engine):
         self.retries = retries
         self._placements: list[Placement] = []
         self._checked = 0
+        self._cluster = Cluster(0, 0, 1, None, float("inf"))
 
     def describe(self) -> dict[str, Any]:
         """Return what a manifest records about the engine (JSON types)."""
@@ -130,9 +135,7 @@ class DaskEngine(Engine):
         placement = self._placement(question, source)
         rows = placement.rows(self.client, question.plan)
         root = pass_graph(question, rows, watch.token)
-        # the question may be many megabytes; it is one node, so the advice to scatter is moot
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"}):
-            future = self.client.compute(root, optimize_graph=False)
+        future = _submit(self.client, root)
         try:
             return outcome(future, watch)
         finally:
@@ -144,9 +147,9 @@ class DaskEngine(Engine):
         needed = question.fold.stats_bytes + question.fold.working_bytes(question.plan.slab_rows)
         if known is not None and needed <= self._checked:
             return known
-        cluster = look_at(self.client, self.timeout)
+        cluster = self._cluster = look_at(self.client, self.timeout)
         cache = known.cache if known else choose_cache(self.cache, source, cluster)
-        self._check(question, source, cluster, cache)
+        check(self._needs(question, source, cache), cluster.memory_limit)
         self._checked = max(needed, self._checked)
         if known is not None:
             return known
@@ -155,11 +158,10 @@ class DaskEngine(Engine):
         self._placements.append(Placement(source, cache))
         return self._placements[-1]
 
-    def _check(self, question: Question, source: Source, cluster: Cluster, cache: Any) -> None:
-        """Raise PlanError if the pass cannot fit into a worker."""
-        threads, workers = cluster.threads_per_worker, max(cluster.workers, 1)
-        needs = project(question.plan, source, question.fold, threads, cache, workers)
-        check(needs, cluster.memory_limit)
+    def _needs(self, question: Question, source: Source, cache: Cache) -> Projection:
+        """Return the bytes a worker needs, for the cluster as it was last seen whole."""
+        threads, workers = self._cluster.threads_per_worker, max(self._cluster.workers, 1)
+        return project(question.plan, source, question.fold, threads, cache, workers)
 
     def _explained(self, loss: Lost, question: Question, source: Source) -> str:
         """Return a loss in words; raise at once if it was for memory, as it would come again.
@@ -170,7 +172,7 @@ class DaskEngine(Engine):
             If a worker was killed for memory.
         """
         block = block_of(loss.key)
-        where = "a merge of statistics"
+        where = "a merge of statistics or a block queued beside it"
         if block is not None:
             lo, hi = question.plan.block(block)
             # the scheduler blames every task that waited on the dead worker
@@ -178,11 +180,8 @@ class DaskEngine(Engine):
         elif loss.key is None:
             return str(loss)
         reached = memory_kills(self.client, loss.worker)
-        cluster = look_at(self.client, self.timeout)
-        threads, workers = cluster.threads_per_worker, max(cluster.workers, 1)
-        cache = self._placement(question, source).cache
-        needs = project(question.plan, source, question.fold, threads, cache, workers)
-        limit = human_bytes(cluster.memory_limit) if cluster.memory_limit else "none"
+        needs = self._needs(question, source, self._placement(question, source).cache)
+        limit = human_bytes(self._cluster.memory_limit) if self._cluster.memory_limit else "none"
         figures = f"the plan projects {human_bytes(needs.total)} per worker, limit {limit}"
         advice = "cluster.memory_limit, threads_per_worker: 1, or a smaller block_rows"
         if reached:
@@ -193,9 +192,20 @@ class DaskEngine(Engine):
         return f"{loss}, in {where}; {figures}. If memory was short, set {advice}"
 
 
+def _submit(client: Client, root: Delayed) -> Future[Any]:
+    """Submit a pass without Dask's advice on large graphs.
+
+    The question may take many megabytes, but it is one node already. The setting is global, so
+    two threads must not set and restore it at once.
+    """
+    with _submitting, dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"}):
+        future: Future[Any] = client.compute(root, optimize_graph=False)
+    return future
+
+
 def _drop(future: Future[Any]) -> None:
     """Cancel what still runs of a pass and let the scheduler forget it."""
-    with suppress(*NO_ANSWER, ClusterError):
+    with suppress(*BROKEN):
         if future.status == "pending":
             future.cancel()
         future.release()

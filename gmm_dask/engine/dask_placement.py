@@ -14,7 +14,7 @@ from distributed import Client, Future
 from gmm_dask.blocks import ArraySource, Source
 from gmm_dask.engine.dask_graph import load_graph
 from gmm_dask.engine.dask_source import LazySource
-from gmm_dask.engine.dask_wait import NO_ANSWER, address, call
+from gmm_dask.engine.dask_wait import BROKEN, NoAnswer, address, call
 from gmm_dask.engine.memory import Cache, human_bytes
 from gmm_dask.engine.plan import Plan
 from gmm_dask.errors import ClusterError, PlanError
@@ -59,7 +59,7 @@ def look_at(client: Client, timeout: float) -> Cluster:
         # asked of the scheduler itself: the client's own list may be cut short
         scheduler: Any = client.scheduler
         found = call(client, scheduler.identity, timeout, n_workers=-1)["workers"].values()
-    except NO_ANSWER as error:
+    except NoAnswer as error:
         raise ClusterError(f"the scheduler at {address(client)} does not answer") from error
     threads = [int(worker["nthreads"]) for worker in found]
     limits = [int(worker["memory_limit"] or 0) for worker in found]
@@ -129,7 +129,7 @@ class Placement:
     def release(self) -> None:
         """Let the cluster forget the blocks."""
         for future in self.futures:
-            with suppress(*NO_ANSWER):
+            with suppress(*BROKEN):
                 future.release()
         self.futures = []
 

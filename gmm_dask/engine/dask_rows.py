@@ -1,15 +1,16 @@
 """Lazy row-by-row outputs on the user's own Dask chunks; no plan, no pass."""
 
+# mypy: allow-untyped-calls
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
+from dask.delayed import delayed
 
 
 def map_rows(
@@ -33,7 +34,7 @@ def map_rows(
     -------
     dask array, or dask series / dataframe with the index kept
     """
-    shared = dask.delayed(function, pure=True, name=f"rows-{tokenize(function)}")
+    shared = delayed(function, pure=True, name=f"rows-{tokenize(function)}")
     if hasattr(data, "map_partitions"):
         columns = None if n_outputs is None else [f"{name}_{k}" for k in range(n_outputs)]
         meta = _frame_meta(data, dtype, name, columns)
@@ -63,11 +64,11 @@ def sample_array(
         Rows a chunk.
     labels : bool
     """
-    shared = dask.delayed(draw, pure=True, name=f"draw-{tokenize(draw)}")
+    shared = delayed(draw, pure=True, name=f"draw-{tokenize(draw)}")
     parts = []
     for lo in range(0, n_rows, chunks):
         hi = min(lo + chunks, n_rows)
-        piece = dask.delayed(_draw, pure=True)(shared, lo, hi, labels)
+        piece = delayed(_draw, pure=True)(shared, lo, hi, labels)
         shape = (hi - lo,) if labels else (hi - lo, n_columns)
         parts.append(da.from_delayed(piece, shape, np.int64 if labels else np.float64))
     return da.concatenate(parts)

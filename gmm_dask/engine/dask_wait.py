@@ -16,10 +16,16 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from gmm_dask.engine.partial import Partial
-from gmm_dask.errors import ClusterError, DeadlineError
+from gmm_dask.errors import ClusterError, DeadlineError, GmmDaskError
 
 CANCELLED = (concurrent.futures.CancelledError, asyncio.CancelledError)
-NO_ANSWER = (OSError, RuntimeError, *CANCELLED)  # OSError holds TimeoutError and CommClosedError
+# what a call on a closed, dead or hanging connection raises; OSError holds TimeoutError and
+# CommClosedError. Errors of this package are some of these too, and must be let through first.
+BROKEN = (OSError, RuntimeError, *CANCELLED)
+
+
+class NoAnswer(Exception):  # noqa: N818
+    """The scheduler did not answer a question in time, or the connection broke."""
 
 
 class Lost(Exception):  # noqa: N818
@@ -47,8 +53,8 @@ def call(client: Client, function: Callable[..., Any], timeout: float, **argumen
     ------
     ClusterError
         If the client is closed.
-    OSError, RuntimeError
-        If no answer came (TimeoutError is an OSError).
+    NoAnswer
+        If none came.
     """
     if client.status in ("closing", "closed"):
         raise ClusterError(
@@ -59,7 +65,10 @@ def call(client: Client, function: Callable[..., Any], timeout: float, **argumen
     async def asked() -> Any:
         return await function(**arguments)
 
-    return client.sync(asked, callback_timeout=timeout)
+    try:
+        return client.sync(asked, callback_timeout=timeout)
+    except BROKEN as error:
+        raise NoAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def address(client: Client) -> str:
@@ -71,7 +80,7 @@ def worker_threads(client: Client, timeout: float) -> dict[str, int] | None:
     """Return the threads of each worker by address, or None if the scheduler does not answer."""
     try:
         answer: dict[str, int] = call(client, client.nthreads, timeout)
-    except NO_ANSWER:
+    except NoAnswer:
         return None
     return answer
 
@@ -169,7 +178,7 @@ class Watch:
         """Return (worker, key) of this attempt's tasks, None without an answer."""
         try:
             found = call(self.client, self.client.processing, min(self.timeout, 5.0))
-        except NO_ANSWER:
+        except NoAnswer:
             return None
         pairs = ((worker, str(key)) for worker, keys in found.items() for key in keys)
         return frozenset(pair for pair in pairs if self.token in pair[1])
@@ -221,7 +230,9 @@ def outcome(future: Future[Any], watch: Watch) -> Partial:
         else:
             result: Partial = future.result(timeout=watch.timeout)
             return result
-    except NO_ANSWER as fault:
+    except GmmDaskError:
+        raise
+    except BROKEN as fault:
         raise Lost(f"the result did not arrive: {type(fault).__name__}: {fault}") from fault
     raise _translated(error)
 
@@ -248,7 +259,7 @@ def memory_kills(client: Client, worker: str | None) -> list[int]:
     """
     try:
         events = call(client, client.get_events, 5.0, topic="worker-restart-memory")
-    except NO_ANSWER:
+    except NoAnswer:
         return []
     killed = [event for _, event in events or () if event["worker"] == worker]
     return [int(event["rss"]) for event in killed]

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info
 import gmm_dask
 from gmm_dask.blocks import ArraySource, Source
 from gmm_dask.engine.dask_placement import look_at
-from gmm_dask.engine.dask_wait import NO_ANSWER, address, call, require_workers, seconds
+from gmm_dask.engine.dask_wait import NoAnswer, address, call, require_workers, seconds
 from gmm_dask.errors import ClusterError, DeadlineError
 
 PACKAGES = ("numpy", "scipy", "numba", "zarr", "dask", "distributed")
@@ -119,7 +119,7 @@ def _ask(client: Client, function: Callable[..., Any], timeout: float, *args: An
 
     try:
         return call(client, run, timeout)
-    except NO_ANSWER as error:
+    except NoAnswer as error:
         raise DeadlineError(
             f"not all workers of {address(client)} answered within {seconds(timeout)}: one may be "
             "frozen or gone; remove it, or raise cluster.timeout"

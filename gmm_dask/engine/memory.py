@@ -12,7 +12,7 @@ from gmm_dask.stats import Fold
 
 Cache = Literal["memory", "stream"]
 
-PROCESS_BYTES = 256 * 2**20
+PROCESS_BYTES = 288 * 2**20  # a worker that has imported the package and its libraries, measured
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def project(
     # in flight per thread: the rows in hand, those read ahead, and a store's decoding buffer
     step = read_rows(plan, getattr(source, "chunk_rows", 1))
     in_flight = plan.slab_rows if cache == "memory" else 3 * step
-    # a thread holds a slab's sum and the block's; a merge fan_in sums; the question and its
-    # prepared constants take about as much as one sum each
-    sums = 2 * threads + plan.fan_in + 2
+    # a thread holds a slab's sum, the block's and a finished one; a merge fan_in sums; the question
+    # and its prepared constants take about as much as one sum each
+    sums = 3 * threads + plan.fan_in + 2
     return Projection(
         process=PROCESS_BYTES,
         held=min(blocks_held * plan.block_rows, plan.n_rows) * row_bytes,

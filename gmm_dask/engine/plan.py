@@ -17,6 +17,7 @@ Span = tuple[int, int]
 
 TARGET_BLOCKS = 64
 MAX_BLOCKS = 2000
+REFUSED_BLOCKS = 10 * MAX_BLOCKS
 SMALLEST_BLOCK = 4 * CELL
 LARGEST_BLOCK_BYTES = 64 * 2**20
 SLAB_BYTES = 16 * 2**20
@@ -101,13 +102,17 @@ def make_plan(
     DataError
         If there are no rows or no columns.
     ConfigError
-        If `block_rows` or `fan_in` is not allowed.
+        If `block_rows` or `fan_in` is not allowed, or gives more than 20000 blocks.
     """
     if n_rows < 1 or n_columns < 1:
         raise DataError(f"{n_rows} rows and {n_columns} columns came; at least one each is needed")
     if fan_in < 2:
         raise ConfigError(f"fan_in is {fan_in}; at least 2 is needed")
-    rows = _default_block(n_rows, n_columns) if block_rows is None else _checked_block(block_rows)
+    rows = (
+        _default_block(n_rows, n_columns)
+        if block_rows is None
+        else _checked_block(block_rows, n_rows)
+    )
     slab = min(rows, _cells(SLAB_BYTES // (n_columns * itemsize)))
     return Plan(n_rows, rows, fan_in, slab)
 
@@ -123,20 +128,31 @@ def _cells(rows: int) -> int:
     return max(rows // CELL, 1) * CELL
 
 
+def _ceil_cells(n_rows: int, blocks: int) -> int:
+    """Return the fewest whole cells per block that make at most so many blocks, in rows."""
+    return -(-n_rows // (blocks * CELL)) * CELL
+
+
 def _default_block(n_rows: int, n_columns: int) -> int:
     """Return the rows of a block when the configuration does not say."""
     largest = _cells(LARGEST_BLOCK_BYTES // (8 * n_columns))
-    wanted = _cells(-(-n_rows // TARGET_BLOCKS) + CELL - 1)
-    rows = min(max(wanted, SMALLEST_BLOCK), largest)
-    return max(rows, _cells(-(-n_rows // MAX_BLOCKS) + CELL - 1))
+    rows = min(max(_ceil_cells(n_rows, TARGET_BLOCKS), SMALLEST_BLOCK), largest)
+    return max(rows, _ceil_cells(n_rows, MAX_BLOCKS))
 
 
-def _checked_block(block_rows: int) -> int:
-    """Return `block_rows` if it is a positive multiple of a cell."""
+def _checked_block(block_rows: int, n_rows: int) -> int:
+    """Return `block_rows` if it is a positive multiple of a cell and gives no flood of tasks."""
     if block_rows < CELL or block_rows % CELL:
         near = max(round(block_rows / CELL), 1) * CELL
         raise ConfigError(
             f"block_rows is {block_rows}; a positive multiple of {CELL} is needed, such as {near}"
+        )
+    blocks = -(-n_rows // block_rows)
+    if blocks > REFUSED_BLOCKS:
+        raise ConfigError(
+            f"block_rows is {block_rows}, which cuts {n_rows} rows into {blocks} blocks; every "
+            f"pass would spend its time on scheduling. Needed: larger blocks, such as "
+            f"{_ceil_cells(n_rows, MAX_BLOCKS)}"
         )
     return block_rows
 

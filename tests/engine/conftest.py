@@ -23,6 +23,6 @@ def own_client(request: Any) -> Iterator[Client]:
     """Client of a cluster of its own, for tests that kill; parametrise it with its options."""
     options = LOCAL | getattr(request, "param", {"n_workers": 2})
     # a worker absent 15 s after any loss, even if lost again just then, is closed for good
-    patience = {"distributed.deploy.lost-worker-timeout": "10min"}
+    patience = {"distributed.deploy.lost-worker-timeout": "10m"}
     with dask.config.set(patience), LocalCluster(**options) as cluster, Client(cluster) as client:
         yield client

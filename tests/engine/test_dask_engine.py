@@ -14,16 +14,13 @@ from distributed import Client, LocalCluster, futures_of, worker_client
 from gmm_dask import tree
 from gmm_dask.blocks import ArraySource
 from gmm_dask.engine import LocalEngine
-from gmm_dask.engine import dask_placement as placement
 from gmm_dask.engine.dask_engine import DaskEngine
-from gmm_dask.engine.dask_graph import block_of
-from gmm_dask.engine.dask_placement import Cluster, choose_cache
 from gmm_dask.engine.dask_source import LazySource
 from gmm_dask.errors import ConfigError, DataError, PlanError, SourceChangedError
 from gmm_dask.stats import batch
 
 from .conftest import LOCAL
-from .toys import Buggy, ColumnSums, Generated, Poisonous, Slow, first_row, rows_of
+from .toys import Buggy, ColumnSums, Generated, Poisonous, Slow, Starts, first_row, rows_of
 
 pytestmark = pytest.mark.cluster
 
@@ -49,7 +46,7 @@ SOURCES = {
     "recipe, large chunks": (lambda: Generated(50_000, chunk_rows=20_000), "stream"),
     "array": (lambda: ArraySource(X), "auto"),
     "array, Fortran order": (lambda: ArraySource(np.asfortranarray(X)), "auto"),
-    "chunks of 7, streamed": (lambda: lazy(7), "stream"),
+    "chunks of 1000, streamed": (lambda: lazy(1000), "stream"),
     "chunks of 1000, held": (lambda: lazy(1000), "memory"),
     "chunks of a block": (lambda: lazy(4096), "memory"),
     "one chunk, held": (lambda: lazy(50_000), "memory"),
@@ -123,13 +120,23 @@ def test_batches_and_maps(client: Client) -> None:
     assert engine.history[0].rows_digest == local.history[0].rows_digest
 
 
-def test_two_fits_on_one_scheduler(client: Client, expected: str) -> None:
-    def fit(cache: Any) -> set[str]:
-        with DaskEngine(client, cache, **PLAN, timeout=60) as engine:
-            return {tree.fingerprint(engine.fold(FOLD, SOURCE)) for _ in range(4)}
+def test_two_fits_on_one_scheduler(client: Client) -> None:
+    folds = [ColumnSums((shift, 0.0, 1.0)) for shift in (0.0, 5.0)]
+    local = LocalEngine(1, **PLAN)
+
+    def fit(fold: Any) -> set[str]:
+        with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
+            return {tree.fingerprint(engine.fold(fold, SOURCE)) for _ in range(4)}
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(fit, ["memory", "memory"])) == [{expected}] * 2
+        answers = list(pool.map(fit, folds))
+    assert answers == [{tree.fingerprint(local.fold(fold, SOURCE))} for fold in folds]
+
+
+def test_merges_keep_the_order_of_the_rows(client: Client) -> None:
+    with DaskEngine(client, "stream", **PLAN, timeout=60) as engine:
+        starts = engine.fold(Starts(FOLD.about), SOURCE)
+    assert starts == tuple(range(0, 50_000, 4096))
 
 
 def test_errors_come_through_with_their_rows(client: Client, expected: str) -> None:
@@ -256,41 +263,3 @@ def test_only_two_sources_are_held(client: Client) -> None:
         for seed in range(4):
             engine.fold(FOLD, Generated(16_384, seed=seed))
         assert settled(client) <= before + 2 * (4 + 1)
-
-
-GIB = 2**30
-
-
-@pytest.mark.parametrize(
-    ("wanted", "n_rows", "expected_cache"),
-    [
-        ("auto", 10**6, "memory"),
-        ("auto", 10**9, "stream"),
-        ("memory", 10**9, "memory"),
-        ("stream", 10, "stream"),
-    ],
-)
-def test_auto_holds_what_takes_less_than_half(
-    wanted: Any, n_rows: int, expected_cache: str
-) -> None:
-    cluster = Cluster(2, 4, 2, 4 * GIB, 8.0 * GIB)
-    assert choose_cache(wanted, Generated(n_rows), cluster) == expected_cache
-    assert choose_cache("auto", Generated(4 * GIB // 24), cluster) == "memory"
-    assert choose_cache("auto", Generated(4 * GIB // 24 + 1), cluster) == "stream"
-
-
-def test_arrays_of_this_process_are_sent_if_small(monkeypatch: Any) -> None:
-    cluster = Cluster(1, 1, 1, None, float("inf"))
-    assert choose_cache("stream", ArraySource(X), cluster) == "memory"
-    monkeypatch.setattr(placement, "SENT_BYTES", X.nbytes - 1)
-    with pytest.raises(PlanError, match="save it as zarr"):
-        choose_cache("auto", ArraySource(X), cluster)
-
-
-def test_keys_name_their_block() -> None:
-    assert block_of("measure-0a1b-12") == 12
-    assert block_of("load-0a1b-0") == 0
-    assert block_of(("from-array-0a1b", 7, 0)) == 7
-    assert block_of("merge-0a1b-0-3") is None
-    assert block_of("measure-x-y") is None
-    assert block_of(None) is None

@@ -43,6 +43,12 @@ def unforgiving() -> Iterator[None]:
         yield
 
 
+def warm_up(client: Client) -> None:
+    """Wait for workers that have imported the package: short deadlines must not pay for that."""
+    with DaskEngine(client, **PLAN, timeout=100) as engine:
+        engine.fold(FOLD, SOURCE)
+
+
 def deaths(marks: Path) -> int:
     return len(list(marks.parent.glob(f"{marks.name}-*")))
 
@@ -51,7 +57,7 @@ def test_a_killed_worker_changes_no_bit(own_client: Client, expected: str, tmp_p
     for cache, row in (("memory", 30_000), ("stream", 0)):
         marks = tmp_path / cache
         fold = Killing(ABOUT, row=row, marks=str(marks))
-        with DaskEngine(own_client, cache, **PLAN, timeout=60) as engine:  # type: ignore[arg-type]
+        with DaskEngine(own_client, cache, **PLAN, timeout=100) as engine:  # type: ignore[arg-type]
             assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
             assert tree.fingerprint(engine.fold(fold, SOURCE)) == expected
             assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
@@ -64,7 +70,7 @@ def test_a_lost_pass_is_repeated(
     unforgiving: None, own_client: Client, expected: str, tmp_path: Path
 ) -> None:
     fold = Killing(ABOUT, row=20_000, marks=str(tmp_path / "m"), times=2)
-    with DaskEngine(own_client, "memory", **PLAN, timeout=60) as engine:
+    with DaskEngine(own_client, "memory", **PLAN, timeout=100) as engine:
         assert tree.fingerprint(engine.fold(fold, SOURCE)) == expected
     assert deaths(tmp_path / "m") == 2
     assert engine.history[0].retries == 2
@@ -76,10 +82,11 @@ def test_a_pass_that_kills_every_time_is_given_up(
     unforgiving: None, own_client: Client, expected: str, tmp_path: Path
 ) -> None:
     fold = Killing(ABOUT, row=20_000, marks=str(tmp_path / "m"), times=99)
-    with DaskEngine(own_client, "stream", **PLAN, timeout=60, retries=1) as engine:
+    with DaskEngine(own_client, "stream", **PLAN, timeout=100, retries=1) as engine:
         with pytest.raises(ClusterError, match="gave up after 2 attempts") as raised:
             engine.fold(fold, SOURCE)
-        assert re.search(r"block [345] \(rows \d+ to \d+\) or one queued", str(raised.value))
+        # the scheduler blames all tasks of the dead worker, so the one named may be a neighbour
+        assert re.search(r"(block \d+ \(rows \d+ to \d+\)|a merge) .*beside it", str(raised.value))
         assert "limit 572.2 MiB" in str(raised.value)
         assert deaths(tmp_path / "m") == 2
         # the same cluster then kills a worker for memory, which is told apart at once
@@ -92,7 +99,7 @@ def test_a_pass_that_kills_every_time_is_given_up(
 
 @pytest.mark.parametrize("own_client", [{"n_workers": 1}], indirect=True)
 def test_a_restart_of_all_workers(own_client: Client, expected: str) -> None:
-    with DaskEngine(own_client, "memory", **PLAN, timeout=60) as engine:
+    with DaskEngine(own_client, "memory", **PLAN, timeout=100) as engine:
         assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
         timer = threading.Timer(0.5, own_client.restart)
         timer.start()
@@ -107,12 +114,13 @@ def test_no_workers_end_within_the_deadline(own_client: Client) -> None:
     engine = DaskEngine(own_client, **PLAN, timeout=1)
     with pytest.raises(DeadlineError, match=r"waited 1 s for 1 workers at tcp.*; 0 came"):
         engine.fold(FOLD, SOURCE)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert not engine.history
 
 
 @pytest.mark.parametrize("own_client", [{"n_workers": 1}], indirect=True)
 def test_workers_that_stop_or_leave_in_mid_pass(own_client: Client) -> None:
+    warm_up(own_client)
     with DaskEngine(own_client, **PLAN, timeout=1.5) as engine:
         with pytest.raises(DeadlineError, match=r"no block .* for 1\.5 s .*running: 0 on"):
             engine.fold(Slow(ABOUT, pause=6.0), Generated(4096))
@@ -124,6 +132,7 @@ def test_workers_that_stop_or_leave_in_mid_pass(own_client: Client) -> None:
 
 
 def test_a_client_closed_in_mid_pass(own_client: Client) -> None:
+    warm_up(own_client)
     with Client(own_client.scheduler.address) as other:
         engine = DaskEngine(other, **PLAN, timeout=20)
         timer = threading.Timer(0.5, other.close)
@@ -151,14 +160,14 @@ def test_a_dead_scheduler_ends_the_pass_within_the_deadline(tmp_path: Path) -> N
         while not file.exists():
             time.sleep(0.1)
         with Client(scheduler_file=str(file), timeout="5s") as client:
+            warm_up(client)
             engine = DaskEngine(client, **PLAN, timeout=3)
-            engine.fold(FOLD, SOURCE)
             threading.Timer(0.5, scheduler.kill).start()
             started = time.monotonic()
             with pytest.raises(ResourceError, match=r"did not answer for 3 s|is closed"):
                 engine.fold(Slow(ABOUT, pause=0.3), SOURCE)
-            assert time.monotonic() - started < 30
-            assert len(engine.history) == 1
+            assert time.monotonic() - started < 60
+            assert not engine.history
             engine.close()
     finally:
         for process in (scheduler, worker):

@@ -27,7 +27,7 @@ from gmm_dask.engine.plan import Plan
 from gmm_dask.engine.rows import HeldRows, checksum, read
 from gmm_dask.errors import ClusterError, DataError, PlanError, ResourceError
 
-from .toys import Buggy, ColumnSums, Faulty, Generated, Poisonous
+from .toys import Buggy, ColumnSums, Faulty, Generated, Poisonous, Starts
 
 FOLD = ColumnSums((0.5, -1.0, 2.0))
 
@@ -70,6 +70,13 @@ def test_a_block_is_the_sum_of_its_slabs_left_to_right() -> None:
     measured = measure_block(asked, source, 1)
     assert tree.fingerprint(measured.stats) == tree.fingerprint(expected)
     assert (measured.first, measured.last) == (1, 2)
+
+
+def test_slabs_and_blocks_are_merged_in_the_order_of_their_rows() -> None:
+    source, plan = Generated(100_000), Plan(100_000, 16384, 2, 4096)
+    asked = ask(Starts((0.0,) * 3), source, plan)
+    leaves = (measure_block(asked, source, i) for i in range(plan.n_blocks))
+    assert reduce_in_order(asked.fold, leaves, 2).stats == tuple(range(0, 100_000, 4096))
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 4096, 5000, 10**6])

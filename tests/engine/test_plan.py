@@ -79,6 +79,12 @@ def test_unaligned_blocks_are_refused_with_a_near_value(block_rows: int) -> None
         make_plan(10**6, 3, 8, block_rows)
 
 
+def test_blocks_far_too_small_for_the_rows_are_refused_with_a_better_size() -> None:
+    with pytest.raises(ConfigError, match=r"244141 blocks.* such as 503808"):
+        make_plan(10**9, 3, 8, 4096)
+    assert make_plan(10**9, 3, 8, 503808).n_blocks <= MAX_BLOCKS
+
+
 def test_fan_in_of_one_and_empty_data_are_refused() -> None:
     with pytest.raises(ConfigError, match="fan_in is 1"):
         make_plan(10, 3, 8, fan_in=1)
@@ -105,7 +111,7 @@ def test_projection_adds_up_and_does_not_grow_with_rows_when_streaming() -> None
     # two threads, each with three slabs of 16 MiB at most in flight
     assert few.reading <= 2 * 3 * 16 * 2**20
     assert few.working == 2 * few.slab_rows * 3 * 8
-    assert few.merging == (2 * 2 + 8 + 2) * fold.stats_bytes
+    assert few.merging == (3 * 2 + 8 + 2) * fold.stats_bytes
     assert few.process == PROCESS_BYTES
     held = project(make_plan(10**8, 3, 8), small, fold, 2, "memory", workers=4)
     # blocks are spread whole, so a worker holds a quarter and at most one block more

@@ -56,6 +56,17 @@ class ColumnSums(Fold[Any, Sums, Sums]):
 
 
 @dataclass(frozen=True)
+class Starts(ColumnSums):
+    """Where each measured piece starts: a merge that sees its order, which a sum cannot."""
+
+    def measure(self, prepared: Any, block: Block) -> Any:
+        return (block.start,)
+
+    def merge(self, a: Any, b: Any) -> Any:
+        return a + b
+
+
+@dataclass(frozen=True)
 class Killing(ColumnSums):
     """Kills its own worker process in the block of `row`, as often as there are paths absent."""
 
