@@ -3,9 +3,9 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
