@@ -159,7 +159,8 @@ def resume(checkpoints: Checkpoints, settings: CheckpointSettings, grid: Grid) -
             )
         return None
     fits = tuple(_extended(fit, grid) for fit in loaded.value)
-    return Resumed(fits, loaded.pass_number, loaded.written, loaded.sha256)
+    written = loaded.written.isoformat(timespec="seconds")
+    return Resumed(fits, loaded.pass_number, written, loaded.sha256)
 
 
 def _extended(fit: Restart, grid: Grid) -> Restart:

@@ -133,8 +133,8 @@ class Gaussian:
             return about
         if self.covariance_type == "tied":
             between: FloatArray = (step * count[:, None]).T @ step
-            within: FloatArray = second - between
-            return within
+            tied: FloatArray = second - between
+            return tied
         if self.covariance_type == "diag":
             per_column: FloatArray = second - count[:, None] * step**2
             return per_column
@@ -155,7 +155,8 @@ class Gaussian:
             return self.floor.full(0.5 * (new + new.transpose(0, 2, 1)))
         if self.covariance_type == "tied":
             new = scatter / count.sum()
-            return self.floor.full(0.5 * (new + new.T)[None])[0]
+            common: FloatArray = self.floor.full(0.5 * (new + new.T)[None])[0]
+            return common
         if self.covariance_type == "diag":
             return self.floor.diag(np.where(alive[:, None], scatter / n[:, None], old))
         D = params.means.shape[1]

@@ -76,10 +76,10 @@ class Coordinates:
         if lower.ndim < 3:
             relative: FloatArray = np.log(lower / self._lower(self.origin))
             return relative
-        relative = np.linalg.solve(self._lower(self.origin), lower)
+        factor = np.linalg.solve(self._lower(self.origin), lower)
         D = lower.shape[1]
-        below = relative[:, *np.tril_indices(D, -1)]
-        diagonal = np.log(np.diagonal(relative, axis1=1, axis2=2))
+        below = factor[:, *np.tril_indices(D, -1)]
+        diagonal = np.log(np.diagonal(factor, axis1=1, axis2=2))
         return np.concatenate([diagonal, below], axis=1)
 
     def _covariances(self, shape: FloatArray) -> FloatArray:

@@ -115,9 +115,11 @@ class Candidates(Fold[None, Drawn, Drawn]):
 
     def working_bytes(self, rows: int) -> int:
         """Return the bytes of one tile's distances."""
-        return 8 * min(rows, TILE) * (2 * len(self.centres) + 4 * self.centres.shape[1])
+        m, D = self.centres.shape
+        return int(8 * min(rows, TILE) * (2 * m + 4 * D))
 
     @property
     def stats_bytes(self) -> int:
         """Bytes of counts and kept rows."""
-        return 8 * (1 + len(self.centres) + self.kept * (1 + self.centres.shape[1]))
+        m, D = self.centres.shape
+        return int(8 * (1 + m + self.kept * (1 + D)))
