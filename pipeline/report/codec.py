@@ -78,11 +78,11 @@ def _read_array(value: Any, where: str) -> np.ndarray:
         raise _wrong(where, "a list of numbers", value)
     try:
         array = np.array(value)
-        if array.dtype.kind not in "if":  # nan and infinities are no JSON numbers
-            array = np.array(_numbers(value, where))
-        array = array.astype(np.float64)
     except ValueError:
-        raise _wrong(where, "a list of numbers of one length", value) from None
+        raise _wrong(where, "lists of numbers of one length", value) from None
+    if array.dtype.kind not in "if":  # nan and infinities are no JSON numbers
+        array = np.array(_numbers(value, where))
+    array = array.astype(np.float64)
     array.flags.writeable = False
     return array
 

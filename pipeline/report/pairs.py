@@ -118,7 +118,7 @@ def _links(
     density = density_link(file_name(results.run.name, f"{stem}-density"), *grid, short)
     if not contours:
         return (density,)
-    step = -(-sum(len(contour.points) for contour in contours) // MAX_CSV_POINTS)
+    step = max(1, -(-sum(len(contour.points) for contour in contours) // MAX_CSV_POINTS))
     rows = [
         (contour.component, contour.sigma, float(x), float(y))
         for contour in contours

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.report.parts import Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Histogram:
     """Counts in bins.
 
@@ -21,7 +21,7 @@ class Histogram:
     counts: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Contour:
     """The boundary of a component in the plane of two columns, in source units.
 
@@ -40,7 +40,7 @@ class Contour:
     points: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Pair:
     """Two columns against each other, the leading pair first.
 
@@ -63,7 +63,7 @@ class Pair:
     contours: tuple[Contour, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
     """The single column of one-dimensional data with the density of each component.
 
@@ -81,7 +81,7 @@ class Line:
     densities: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Composition:
     """Rows of each category in each component, for one column of `colour_by`.
 
@@ -97,7 +97,7 @@ class Composition:
     counts: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Embedding:
     """A two-dimensional map of the rows that took no part in the fit, such as a UMAP.
 
@@ -119,7 +119,7 @@ class Embedding:
     medians: Array
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Passes:
     """Time and work of each pass over the data.
 

@@ -153,7 +153,7 @@ class RestartRow:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no single truth
 class CandidateRow:
     """One number of components and covariance type: its best restart and all others in short.
 
@@ -211,7 +211,7 @@ class CandidateRow:
         return self.log_likelihood_per_row * self.n_rows
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no single truth
 class ComponentRow:
     """One component of the chosen mixture, in source units.
 

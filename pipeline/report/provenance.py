@@ -19,7 +19,7 @@ from pipeline.report.words import (
     share,
 )
 
-MAX_FILES, MAX_REASONS, MAX_NAMES, MAX_CONFIG_LINES = 40, 40, 60, 1500
+MAX_FILES, MAX_REASONS, MAX_NAMES, MAX_CONFIG_LINES = 40, 40, 40, 1500
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def row_facts(results: Results) -> tuple[Fact, ...]:
     """Return rows in, dropped by reason, fitted and written; workers; files."""
     run = results.run
     dropped = [
-        Fact("dropped", count(reason.rows), name(reason.reason, 200))
+        Fact("Dropped", count(reason.rows), name(reason.reason, 200))
         for reason in run.dropped[:MAX_REASONS]
     ]
     files = [

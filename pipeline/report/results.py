@@ -58,7 +58,7 @@ FORMAT = "gmm-dask results"
 VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
     """Everything that the report shows.
 

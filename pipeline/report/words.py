@@ -124,8 +124,8 @@ def name(text: str, limit: int = 120) -> str:
 
 
 def _unprintable(char: str) -> bool:
-    # Cc control, Cf direction marks, Cs lone surrogates: none can be shown, some can mislead. The two
-    # joiners belong to the spelling of several scripts.
+    # Cc control, Cf direction marks, Cs lone surrogates: none can be shown, some can mislead.
+    # The two joiners belong to the spelling of several scripts.
     return unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\u200c\u200d"
 
 
