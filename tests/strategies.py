@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,11 +88,7 @@ def ask(fold: Fold[Any, Any, Any], X: np.ndarray, cuts: Any = ()) -> Any:
     """Return a fold's answer from rows cut at row numbers, merged left to right."""
     edges = [0, *sorted(cuts), len(X)]
     prepared = fold.prepare()
-    parts = [
-        fold.measure(prepared, Block(X[lo:hi], lo))
-        for lo, hi in zip(edges, edges[1:], strict=False)
-        if hi > lo
-    ]
+    parts = [fold.measure(prepared, Block(X[lo:hi], lo)) for lo, hi in pairwise(edges) if hi > lo]
     total = parts[0]
     for part in parts[1:]:
         total = fold.merge(total, part)

@@ -42,14 +42,14 @@ def test_dense_covariances_are_the_covariances(kind):
 def test_order_is_by_weight_then_by_mean():
     mixture = mixture_of(
         "spherical",
-        [0.2, 0.3, 0.2, 0.3],
-        [[5.0, 1.0], [9.0, 0.0], [5.0, 0.0], [2.0, 0.0]],
-        [1.0, 2.0, 3.0, 4.0],
+        [0.125, 0.25, 0.125, 0.25, 0.25],
+        [[5.0, 1.0], [9.0, 0.0], [4.0, 7.0], [2.0, 8.0], [2.0, 3.0]],
+        [1.0, 2.0, 3.0, 4.0, 5.0],
     )
     ordered = in_order(mixture)
-    np.testing.assert_array_equal(ordered.means, [[2, 0], [9, 0], [5, 0], [5, 1]])
-    np.testing.assert_array_equal(ordered.weights, [[0.3, 0.3, 0.2, 0.2]])
-    np.testing.assert_array_equal(ordered.covariances, [4.0, 2.0, 3.0, 1.0])
+    np.testing.assert_array_equal(ordered.means, [[2, 3], [2, 8], [9, 0], [4, 7], [5, 1]])
+    np.testing.assert_array_equal(ordered.weights, [[0.25, 0.25, 0.25, 0.125, 0.125]])
+    np.testing.assert_array_equal(ordered.covariances, [5.0, 4.0, 2.0, 3.0, 1.0])
     assert in_order(ordered).fingerprint == ordered.fingerprint
 
 

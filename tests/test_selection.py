@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from gmm_dask.errors import ConfigError, DataError
+from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.em import EM
+from gmm_dask.fits.restart import Restart
 from gmm_dask.folds.compare import Comparison
 from gmm_dask.folds.score import Score
 from gmm_dask.selection import Candidate, RestartSummary, best_restarts, choose, problems_of
@@ -30,12 +33,17 @@ def test_criteria_by_their_definitions(kind, K):
     model = Oracle(c.mixture.weights[0], c.mixture.means, c.mixture.dense_covariances)
     total, resp = e_step(model, X)
     N, D = X.shape
-    p = {
-        "full": K * D * (D + 1) // 2,
-        "tied": D * (D + 1) // 2,
-        "diag": K * D,
-        "spherical": K,
-    }[kind] + K * D + K - 1
+    p = (
+        {
+            "full": K * D * (D + 1) // 2,
+            "tied": D * (D + 1) // 2,
+            "diag": K * D,
+            "spherical": K,
+        }[kind]
+        + K * D
+        + K
+        - 1
+    )
     assert c.n_parameters == p
     assert c.bic == pytest.approx(-2 * total + p * np.log(N), rel=1e-12)
     assert c.aic == pytest.approx(-2 * total + 2 * p, rel=1e-12)
@@ -115,6 +123,37 @@ def test_problems_name_flat_and_empty_components():
     assert "component 0 is flat" in flat
     assert "component 1 is empty" in empty
     assert problems_of(mixture_near(X, "full", 3)) == ()
+
+
+def ended(mixture, bound: float, outcome: Outcome = Outcome.CONVERGED, index: int = 0) -> Restart:
+    em = EM(mixture, 1e-3, 100, None, (bound - 1.0, bound), outcome)
+    return Restart(index, "kmeans", 1e-3, 100, em=em)
+
+
+def test_a_degenerate_restart_loses_however_high_its_likelihood():
+    sound = mixture_near(X, "full", 2)
+    flat = mixture_of("full", [0.5, 0.5], [[0, 0], [1, 1]], [np.eye(2), np.diag([1.0, 1e-6])])
+    fits = [
+        ended(flat, 99.0, index=0),
+        ended(sound, -3.0, index=1),
+        ended(sound, 99.0, Outcome.DEGENERATE, index=2),
+        ended(sound, -2.0, Outcome.MAX_ITER, index=3),
+        ended(sound, -2.0, index=4),
+    ]
+    ((best, summaries),) = best_restarts(fits)
+    assert best is fits[3]
+    assert [s.number for s in summaries] == [3, 4, 1, 0, 2]
+    assert "flat" in summaries[3].problems[0]
+
+
+def test_each_k_and_type_has_its_best():
+    fits = [
+        ended(mixture_near(X, "diag", 2), -3.0),
+        ended(mixture_near(X, "full", 2), -2.0),
+        ended(mixture_near(X, "diag", 3), -1.0),
+        ended(mixture_near(X, "diag", 2), -2.5, index=1),
+    ]
+    assert [best for best, _ in best_restarts(fits)] == [fits[3], fits[1], fits[2]]
 
 
 def test_nothing_started_is_an_error():

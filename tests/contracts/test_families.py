@@ -65,9 +65,10 @@ def test_split_and_merge_is_whole(kind, cuts, seed):
 def test_no_rows_are_the_zero_element(kind):
     X, _ = clusters(50, 2, 3)
     mixture = mixture_near(X, kind, 3)
-    fold, ready = EStep(mixture), mixture.prepare()
+    fold = EStep(mixture)
+    ready = fold.prepare()
     empty = fold.measure(ready, Block(X[:0], 17))
-    close(empty, zero_sums(ready.family), 0.0)
+    close(empty, zero_sums(mixture.prepare().family), 0.0)
     whole = fold.measure(ready, Block(X, 0))
     close(add(whole, empty), whole, 0.0)
     zero = mixture.family.zero_moments(3, 2)

@@ -35,6 +35,7 @@ FITS = {
     "k-means||": KMeansParallel(MIXTURE, np.eye(2), MIXTURE.params.means[:1], 0, 0),
     "restart kmeans": of_grid(),
     "restart k-means||": of_grid(init_params="k-means||"),
+    "restart squarem": of_grid(init_params="random_from_data", accelerate=True),
     "restart random": of_grid(init_params="random", rows=SHARE),
     "restart spherical": of_grid(covariance_type=("spherical",), init_params="random_from_data"),
 }

@@ -17,7 +17,7 @@ from gmm_dask.mixture import Mixture
 from gmm_dask.search import INIT_PARAMS, Grid, Ground, metric_of, restarts
 from tests.strategies import KINDS, ask, clusters, frame_of, mixture_near
 
-X, LABELS = clusters(900, 2, 3, seed=12, apart=25.0)
+X, LABELS = clusters(450, 2, 3, seed=12, apart=25.0)
 
 
 def begun(init: str, kind: str = "full", K: int = 3, block_rows: int = 4096, rows=None) -> Mixture:
@@ -35,7 +35,7 @@ def begun(init: str, kind: str = "full", K: int = 3, block_rows: int = 4096, row
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_start_finds_well_separated_clusters(init, kind):
     model = GaussianMixture(
-        3, covariance_type=kind, init_params=init, n_init=8, random_state=1, tol=1e-7, max_iter=900
+        3, covariance_type=kind, init_params=init, n_init=6, random_state=1, tol=1e-5, max_iter=900
     ).fit(X)
     assert adjusted_rand_score(LABELS, model.predict(X)) > 0.99
 
@@ -58,7 +58,7 @@ def test_starts_are_reproducible_and_differ_by_restart(init):
         found = []
         for fit in fits:
             while fit.em is None:
-                fit = fit.tell(engine.fold(fit.ask(), source))  # noqa: PLW2901
+                fit = fit.tell(engine.fold(fit.ask(), source))
             found.append(fit.em.mixture.params.means)
         return found
 
@@ -73,8 +73,8 @@ def test_kmeans_start_is_the_m_step_of_its_labels():
     mixture = begun("kmeans")
     order = np.argsort(mixture.means[:, 0])
     for rank, k in enumerate(order):
-        label = np.argsort([X[LABELS == j, 0].mean() for j in range(3)])[rank]
-        rows = X[LABELS == label]
+        label = np.argsort([X[j == LABELS, 0].mean() for j in range(3)])[rank]
+        rows = X[label == LABELS]
         np.testing.assert_allclose(mixture.means[k], rows.mean(axis=0), atol=1e-9)
         np.testing.assert_allclose(
             mixture.covariances[k], np.cov(rows.T, bias=True), rtol=1e-9, atol=1e-9
@@ -167,7 +167,7 @@ def test_clustering_on_fewer_points_than_clusters():
 def test_plusplus_centres_are_rows():
     centres = plusplus_centres(X, 6, np.array([[1.0, 0.5], [0.0, 2.0]]), 0)
     assert len(np.unique(centres, axis=0)) == 6
-    assert all((X == centre).all(axis=1).any() for centre in centres)
+    assert all((centre == X).all(axis=1).any() for centre in centres)
 
 
 def test_weighted_clustering_follows_the_weights():

@@ -65,7 +65,7 @@ def test_power_of_two_units_change_no_bit(seed, power):
 
 
 def test_the_first_rows_may_mislead():
-    # the head is near 0 with spread 1; everything else sits at 1e9: cancellation, then one more pass
+    # the head is near 0 with spread 1, everything else at 1e9: cancellation, then one more pass
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(10, 1)), 1e9 + rng.normal(size=(5000, 1))])
     stats = ask(Columns(provisional_frame(X[:10])), X)

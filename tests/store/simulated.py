@@ -12,6 +12,15 @@ from typing import Any, NoReturn
 from gmm_dask.errors import FormatError
 from gmm_dask.store.files import MUTATIONS, Files
 
+# What a script of a test begins with: the store alone, as the whole package takes long to load
+BARE = f"""
+import sys, types
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+package = types.ModuleType("gmm_dask")
+package.__path__ = [{str(Path(__file__).parents[2] / "gmm_dask")!r}]
+sys.modules["gmm_dask"] = package
+"""
+
 
 class Crash(BaseException):
     """Stands for the end of the process: no handler of errors catches it."""
@@ -274,3 +283,8 @@ def no_permission() -> OSError:
 def copy_of(files: MemoryFiles) -> MemoryFiles:
     """Return an independent copy."""
     return copy.deepcopy(files)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the sorted names in a real folder."""
+    return sorted(path.name for path in folder.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import uuid
 import warnings
@@ -37,7 +38,9 @@ class Store(RuleBasedStateMachine):
     def start(self) -> None:
         # Names must be the same when an example is repeated
         numbers = itertools.count()
-        self.patch = mock.patch("uuid.uuid4", lambda: uuid.UUID(int=next(numbers)))
+        self.patch = mock.patch(
+            "uuid.uuid4", side_effect=map(uuid.UUID, map("{:032x}".format, numbers))
+        )
         self.patch.start()
         self.files = MemoryFiles()
         self.files.make_folder(RUN)
@@ -79,10 +82,8 @@ class Store(RuleBasedStateMachine):
         """The driver dies in a save, half of the times by a power cut, and another takes over."""
         number, value = self.number, self.value()
         self.store._files = self.store._commits._files = FaultyFiles(self.files, at, when)
-        try:
+        with contextlib.suppress(Crash):
             self.store.save(value, number)
-        except Crash:
-            pass
         if data.draw(st.booleans()):
             choose = data.draw(st.randoms(use_true_random=False)).randrange
             self.files = self.files.after_power_cut(choose)

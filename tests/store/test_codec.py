@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import struct
@@ -185,10 +186,8 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(JSON)
 def test_any_json_is_a_value_or_a_format_error(skeleton: Any) -> None:
-    try:
+    with contextlib.suppress(FormatError):
         CODEC.decode(skeleton, {})
-    except FormatError:
-        pass
 
 
 def test_depth_and_size_are_bounded_both_ways() -> None:

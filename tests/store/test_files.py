@@ -19,7 +19,7 @@ from gmm_dask.store.files import (
     sweep_drafts,
 )
 
-from .simulated import Crash, FaultyFiles, MemoryFiles
+from .simulated import Crash, FaultyFiles, MemoryFiles, names
 
 NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "d"])
 OPERATIONS = st.one_of(
@@ -66,7 +66,7 @@ def test_a_name_is_given_to_one_writer_only(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         create_durable(LOCAL, tmp_path / "marker", b"second")
     assert (tmp_path / "marker").read_bytes() == b"first"
-    assert os.listdir(tmp_path) == ["marker"], "drafts stay behind"
+    assert names(tmp_path) == ["marker"], "drafts stay behind"
 
 
 def test_without_hard_links_the_name_is_still_given_once(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +36,5 @@ def test_a_cut_or_continued_frame_is_refused(size: int, where: int) -> None:
 @given(st.binary(max_size=40))
 def test_no_bytes_hang_or_crash_the_reader(data: bytes) -> None:
     for text in (data, b"\x28\xb5\x2f\xfd" + data):
-        try:
+        with contextlib.suppress(ValueError):
             assert content_size(text) >= 0
-        except ValueError:
-            pass

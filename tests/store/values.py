@@ -38,3 +38,8 @@ def state(seed: int, K: int = 3, D: int = 2) -> State:
     params = Params(rng.normal(size=(K, D)), rng.normal(size=(K, D, D)))
     notes = {"live": np.array([True, False]), "seed": (seed, 2**70), "rows": np.arange(4)}
     return State(params, Kind.TIED, (float(seed), float("-inf"), 0.1), notes)
+
+
+def content(number: int) -> dict[str, np.ndarray]:
+    """Return what is saved after a pass: few arrays, as each operation costs a run of the test."""
+    return {"a": np.full(3, float(number)), "b": np.full((2, 2), -float(number))}

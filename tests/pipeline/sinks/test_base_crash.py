@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,12 +14,6 @@ from .rows import FORMATS, layout, table, write
 
 ROWS = table(15).select(["cell"])
 OLD = table(6, seed=5).select(["cell"])
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for the disk, but count it: a killed process loses no write."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def state(path: Path) -> str:
