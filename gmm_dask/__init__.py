@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gmm_dask.version import __version__
+
 if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Source
     from gmm_dask.drive import Interrupted, PassDone
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
     from gmm_dask.store.spool import spool
     from gmm_dask.store.zarr_source import ZarrSource
 
-__version__ = "0.1.0"
 
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
@@ -182,6 +183,7 @@ __all__ = [
     "SourceChangedError",
     "StoreError",
     "ZarrSource",
+    "__version__",
     "batch",
     "check_workers",
     "find_frame",
@@ -210,4 +212,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return [*__all__, "__version__"]
+    return list(__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -188,7 +189,7 @@ class Frame:
 
 def power_of_two(value: float) -> float:
     """Return the power of two nearest to a positive number (1 for 0)."""
-    return float(2.0 ** np.round(np.log2(value))) if value > 0 else 1.0
+    return math.ldexp(1.0, min(round(math.log2(value)), 1023)) if value > 0 else 1.0
 
 
 def check_columns(expected: Sequence[str], found: Sequence[str], where: str) -> None:

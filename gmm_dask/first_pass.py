@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from gmm_dask.engine.base import Engine
 from gmm_dask.errors import DataError, DataWarning
 from gmm_dask.folds.columns import NO_ROW, Columns, ColumnStats, frame_from, provisional_frame
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.stats import batch
 
 MAX_PASSES = 4
 HEAD = 4096
@@ -48,8 +50,9 @@ def find_frame(
         )
     frame = provisional_frame(source.read(0, min(HEAD, source.n_rows)).values)
     for _ in range(MAX_PASSES):
-        stats = engine.fold(Columns(frame, rows), source)
-        check_finite(stats, source)
+        stats, all_rows = _look(engine, source, frame, rows)
+        check_finite(all_rows, source)
+        _check_share(stats, all_rows, rows is not None)
         frame, exact = frame_from(stats, frame)
         if exact:
             check_constant(stats, source, constant)
@@ -60,14 +63,39 @@ def find_frame(
     )
 
 
+def _look(
+    engine: Engine, source: Source, frame: Frame, rows: RowShare | None
+) -> tuple[ColumnStats, ColumnStats]:
+    """Return the statistics of the training rows and, for what is bad, those of all rows."""
+    if rows is None:
+        stats = engine.fold(Columns(frame), source)
+        return stats, stats
+    held = Columns(frame, replace(rows, inside=not rows.inside))
+    stats, others = engine.fold(batch([Columns(frame, rows), held]), source)
+    return stats, held.merge(stats, others)
+
+
+def _check_share(stats: ColumnStats, all_rows: ColumnStats, held_out: bool) -> None:
+    """Raise DataError unless there are rows to fit and, if asked for, rows held out."""
+    n, n_held = int(stats.n_rows), int(all_rows.n_rows - stats.n_rows)
+    if n == 0 or (held_out and n_held == 0):
+        raise DataError(
+            f"{n} rows are left for the fit and {n_held} are held out: at least one each is "
+            "needed; use more rows or another share of held-out rows"
+        )
+
+
 def check_finite(stats: ColumnStats, source: Source) -> None:
     """Raise DataError with counts and first rows if any value is NaN or infinite."""
     parts = []
-    for name, bad, word in (("NaN", stats.n_nan, "no"), ("infinity", stats.n_inf, "infinite")):
+    for name, bad, first, word in (
+        ("NaN", stats.n_nan, stats.first_nan, "no"),
+        ("infinity", stats.n_inf, stats.first_inf, "infinite"),
+    ):
         hits = np.flatnonzero(bad)
         listed = [f"{bad[d]} of {source.n_rows} rows have {word} {source.columns[d]}" for d in hits]
         if listed:
-            row = int(stats.first_bad[hits].min())
+            row = int(first[hits].min())
             more = f" and {len(listed) - 5} more columns" if len(listed) > 5 else ""
             where = f" (first: row {row})" if row != NO_ROW else ""
             parts.append(f"Input contains {name}: {'; '.join(listed[:5])}{more}{where}")

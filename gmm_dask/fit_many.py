@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gmm_dask.drive import PassDone
-from gmm_dask.errors import DataError
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.estimator.outputs import as_table
-from gmm_dask.estimator.settings import seed_of
+from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import column_names, open_engine, open_source
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
+from gmm_dask.selection import check_rule
 from gmm_dask.state import CheckpointSettings
 
 
@@ -92,11 +93,29 @@ def fit_many(
     ------
     ConfigError, DataError, ResourceError
     """
+    every_K, every_type = _tuple(n_components), _tuple(covariance_type)
+    check_words(
+        {
+            "every n_components": every_K,
+            "every covariance_type": every_type,
+            "n_init": n_init,
+            "init_params": init_params,
+            "tol": tol,
+            "max_iter": max_iter,
+            "reg_covar": reg_covar,
+            "criterion": criterion,
+            "rule": rule,
+            "held_out": held_out,
+            "on_interrupt": on_interrupt,
+            "resume": resume,
+        }
+    )
+    check_rule(criterion, rule)
     seed = seed_of(random_state)
     rows = RowShare(seed, "held out", held_out, inside=False) if criterion == "held_out" else None
     grid = Grid(
-        _tuple(n_components),
-        _tuple(covariance_type),
+        tuple(int(K) for K in every_K),
+        every_type,
         n_init,
         init_params,
         tol,
@@ -106,8 +125,9 @@ def fit_many(
         rows,
         accelerate,
     )
+    names = column_names(X)
     data = GaussianMixture()._validated(X, reset=True)
-    engine, source = open_engine(open_source(data))
+    engine, source = open_engine(open_source(data, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:
         result = run_grid(
@@ -118,13 +138,9 @@ def fit_many(
             watch=[callback] if callback else [],
             on_interrupt=on_interrupt,
         )
-    names = column_names(X)
     models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
-    values = (value,) if isinstance(value, int | str) else tuple(value)
-    if not values:
-        raise DataError("an empty list of n_components or covariance types came")
-    return values
+    return (value,) if isinstance(value, numbers.Real | str) else tuple(value)

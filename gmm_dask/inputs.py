@@ -58,7 +58,7 @@ def column_names(data: Any) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def open_source(data: Any) -> Source:
+def open_source(data: Any, names: Sequence[str] = ()) -> Source:
     """Return a `Source` for a NumPy array, Dask collection, zarr array or `Source`.
 
     Raises
@@ -80,7 +80,7 @@ def open_source(data: Any) -> Source:
         stored: Source = from_array(data)
         return stored
     if isinstance(data, np.ndarray):
-        return ArraySource(data)
+        return ArraySource(data, tuple(names))
     raise DataError(
         f"data of type {type(data).__name__} came; a NumPy array, pandas or Dask dataframe, Dask "
         "array, zarr array or gmm_dask.Source is needed"

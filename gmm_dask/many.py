@@ -116,7 +116,7 @@ def run_grid(
     if checkpoint is None:
         fits, resumed, saver = initial or _begin(run, given, constant), None, None
     else:
-        known = identity(grid, source, asdict(engine.plan(source)))
+        known = identity(grid, source, asdict(engine.plan(source)), given)
         store = Checkpoints(checkpoint.path, known, CODEC, checkpoint.keep)
         saver = Saver(store, checkpoint)
         resumed = resume(store, checkpoint, grid)
@@ -135,7 +135,12 @@ def _begin(run: _Run, given: dict[str, FloatArray] | None, constant: str) -> Fit
     engine, source, grid = run
     if grid.reg_covar:
         constant = "warn"  # a number added to every variance makes constant columns harmless
-    frame, _ = find_frame(engine, source, grid.rows, constant=constant)
+    frame, stats = find_frame(engine, source, grid.rows, constant=constant)
+    if float(stats.n_rows) < max(grid.n_components):
+        raise DataError(
+            f"{int(stats.n_rows)} training rows are left for n_components = "
+            f"{max(grid.n_components)}: hold out fewer rows, or fit fewer components"
+        )
     fold = Sample(grid.sample_size, len(source.columns), grid.seed, grid.rows)
     sample = engine.fold(fold, source).values
     return restarts(grid, Ground(frame, sample), given)

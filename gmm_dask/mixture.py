@@ -20,6 +20,8 @@ class Prepared(NamedTuple):
     family: GaussianPrepared
     log_weights: FloatArray
     """(G, K)."""
+    log_scale: float
+    """Log volume of the frame: log densities in the frame minus this are those of the source."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Mixture:
         """Return factorisations and log weights, once per pass and process."""
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
-        return Prepared(self.family.prepare(self.params, self.frame), log_weights)
+        family = self.family.prepare(self.params, self.frame)
+        return Prepared(family, log_weights, self.frame.log_scale)
 
     @property
     def means(self) -> FloatArray:
@@ -92,11 +95,14 @@ def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) ->
     Spherical variances need one scale for all columns; see `Frame.shared`.
     """
     if covariance_type in ("full", "tied"):
-        return covariances * np.outer(scale, scale)
-    if covariance_type == "diag":
-        return covariances * scale**2
-    common: FloatArray = covariances * scale[0] ** 2
-    return common
+        rows, columns = scale[:, None], scale
+    elif covariance_type == "diag":
+        rows = columns = scale
+    else:
+        rows = columns = scale[0]
+    with np.errstate(over="ignore", under="ignore"):  # units whose squares float64 cannot hold
+        result: FloatArray = covariances * rows * columns
+    return result
 
 
 def m_step(mixture: Mixture, sums: EStepSums) -> Mixture:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.draws import CELL, cell_generator
-from gmm_dask.errors import DataError
+from gmm_dask.folds.rows import check_finite_rows
 from gmm_dask.folds.score import posterior
 from gmm_dask.mixture import Mixture, Prepared
 
@@ -46,12 +46,12 @@ class RowFunction:
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return labels (n,) int64, responsibilities (n, K) or log densities (n,)."""
+        check_finite_rows(values)
         tiles = [values[lo : lo + TILE] for lo in range(0, len(values), TILE)]
         parts = [self._tile(np.ascontiguousarray(tile)) for tile in tiles]
         return np.concatenate(parts) if parts else self._empty()
 
     def _tile(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        check_finite_rows(values)
         log_prob_norm, resp = posterior(self.prepared, values)
         if self.output == "label":
             labels: IntArray = resp.argmax(axis=1)
@@ -83,17 +83,6 @@ def posterior_rows(
     """
     check_finite_rows(values)
     return posterior(prepared or mixture.prepare(), np.ascontiguousarray(values))
-
-
-def check_finite_rows(values: npt.NDArray[Any]) -> None:
-    """Raise DataError if a row has NaN or an infinite value."""
-    if not np.isfinite(values).all():
-        bad = ~np.isfinite(values).all(axis=1)
-        raise DataError(
-            f"Input contains NaN or infinity: {int(bad.sum())} of {len(values)} rows of a tile "
-            f"(first: its row {int(bad.argmax())}: {values[bad.argmax()]}); the model was fitted "
-            "on complete rows. Filter these rows, or fill the values, first."
-        )
 
 
 def draw_rows(mixture: Mixture, seed: int, lo: int, hi: int) -> tuple[FloatArray, IntArray]:

@@ -28,7 +28,7 @@ from gmm_dask.stats import Batch, batch
 
 INIT_PARAMS = ("auto", "kmeans", "k-means||", "k-means++", "random", "random_from_data")
 # What `auto` does in turn: starts that fail on different data.
-AUTO = ("kmeans", "kmeans whitened", "random_from_data")
+AUTO = ("kmeans", "kmeans whitened", "k-means||", "random_from_data", "k-means|| whitened")
 SAMPLE = 16384
 
 
@@ -83,7 +83,12 @@ class Grid:
     @property
     def sample_size(self) -> int:
         """Rows of the random sample that the starts use."""
-        return max(SAMPLE, 50 * max(self.n_components))
+        return sample_size(max(self.n_components))
+
+
+def sample_size(n_components: int) -> int:
+    """Return the rows that the starts of K components look at, whatever else is in the grid."""
+    return max(SAMPLE, 50 * n_components)
 
 
 class Ground(NamedTuple):
@@ -146,14 +151,18 @@ def floor_of(grid: Grid, frame: Frame) -> Floor:
     return Ridge(grid.reg_covar / frame.scale**2, variance)
 
 
-def metric_of(frame: Frame, *, whitened: bool) -> FloatArray:
+def metric_of(frame: Frame, kind: str = "standardised") -> FloatArray:
     """Return the matrix (D, D) by which starts measure distances in the frame.
 
-    Standardised: each column over its own standard deviation. Whitened: also decorrelated by the
-    total covariance, with directions below 1e-8 of the largest left at that size.
+    Parameters
+    ----------
+    frame : Frame
+    kind : {"standardised", "whitened"}
+        Each column over its own standard deviation; whitened also decorrelated by the total
+        covariance, with directions below 1e-8 of the largest left at that size.
     """
     deviation = np.sqrt(np.where(frame.variance > 0, frame.variance, 1.0))
-    if not whitened:
+    if kind == "standardised":
         return np.diag(1.0 / deviation)
     values, vectors = np.linalg.eigh(frame.scatter / np.outer(deviation, deviation))
     root = np.sqrt(np.maximum(values, 1e-8 * values.max()))
@@ -190,8 +199,10 @@ def _restart(
 
 
 def _start(init: str, grid: Grid, ground: Ground, base: Mixture, index: int) -> Start | Mixture:
-    K, sample = base.n_components, base.frame.forward(ground.sample)
-    metric = metric_of(base.frame, whitened=init == "kmeans whitened")
+    K = base.n_components
+    sample = base.frame.forward(ground.sample[: sample_size(K)])  # samples are nested
+    init, _, kind = init.partition(" ")
+    metric = metric_of(base.frame, kind or "standardised")
     seed = start_seed(grid.seed, init, K, index)
     if init == "random":
         return FromRandomResp(base, grid.seed, index, grid.rows)

@@ -166,9 +166,25 @@ def problems_of(mixture: Mixture) -> tuple[str, ...]:
     weights = mixture.weights.mean(axis=0)
     empty = tuple(f"component {k} is empty" for k in np.flatnonzero(weights < 1e-8))
     try:
-        return mixture.family.check(mixture.params) + empty
+        return mixture.family.check(mixture.params) + empty + _twins(mixture)
     except np.linalg.LinAlgError:
         return ("a covariance is not finite",)
+
+
+def _twins(mixture: Mixture) -> tuple[str, ...]:
+    """Return a sentence for each component that equals an earlier one: EM cannot part them."""
+    means, dense = mixture.params.means, mixture.family.dense(mixture.params)
+    size = np.sqrt(np.diagonal(dense, axis1=1, axis2=2))
+    unit = size[:, :, None] * size[:, None, :]
+    found = []
+    for k in range(1, len(means)):
+        apart = np.abs((means[:k] - means[k]) / size[k]).max(axis=1)
+        shape = np.abs((dense[:k] - dense[k]) / unit[k]).max(axis=(1, 2))
+        found += [
+            f"components {j} and {k} are identical: begin with means that differ"
+            for j in np.flatnonzero(np.maximum(apart, shape) < 1e-10)[:1]
+        ]
+    return tuple(found)
 
 
 def best_restarts(
@@ -205,6 +221,20 @@ def ordered_mixture(restart: Restart) -> Mixture:
     return in_order(restart.em.mixture)
 
 
+def check_rule(criterion: str, rule: str) -> None:
+    """Raise ConfigError for an unknown criterion or rule, or one that has no standard error."""
+    if criterion not in CRITERIA or rule not in RULES:
+        raise ConfigError(
+            f"criterion {criterion!r} and rule {rule!r}; needed are one of {', '.join(CRITERIA)} "
+            f"and one of {', '.join(RULES)}"
+        )
+    if rule == "one_standard_error" and criterion != "held_out":
+        raise ConfigError(
+            f"select.rule one_standard_error needs select.criterion held_out, not {criterion}: "
+            f"{criterion} has no standard error"
+        )
+
+
 def choose(
     candidates: Sequence[Candidate],
     criterion: str = "bic",
@@ -224,16 +254,7 @@ def choose(
     comparison : Comparison, optional
         Needed for held_out; in the order of `candidates`.
     """
-    if criterion not in CRITERIA or rule not in RULES:
-        raise ConfigError(
-            f"criterion {criterion!r} and rule {rule!r}; needed are one of {', '.join(CRITERIA)} "
-            f"and one of {', '.join(RULES)}"
-        )
-    if rule == "one_standard_error" and criterion != "held_out":
-        raise ConfigError(
-            f"select.rule one_standard_error needs select.criterion held_out, not {criterion}: "
-            f"{criterion} has no standard error"
-        )
+    check_rule(criterion, rule)
     sound = [i for i, c in enumerate(candidates) if not c.degenerate]
     eligible = sound or list(range(len(candidates)))
     sign = -1.0 if criterion == "held_out" else 1.0

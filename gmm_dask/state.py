@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gmm_dask.blocks import Frame, Source
+from gmm_dask.blocks import FloatArray, Frame, Source
 from gmm_dask.drive import Fits, PassDone
 from gmm_dask.errors import CheckpointError, DataError, FormatError
 from gmm_dask.families.floors import RelativeFloor, Ridge
@@ -26,7 +26,7 @@ from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
 from gmm_dask.store.checkpoint import Checkpoints
 from gmm_dask.store.codec import Codec
-from gmm_dask.tree import is_finite
+from gmm_dask.tree import fingerprint, is_finite
 from gmm_dask.weights import Free
 
 MIXTURE_CLASSES = (Mixture, Gaussian, GaussianParams, RelativeFloor, Ridge, Free, Frame)
@@ -83,7 +83,12 @@ class CheckpointSettings:
     resume: str = "auto"
 
 
-def identity(grid: Grid, source: Source, plan: Mapping[str, Any]) -> dict[str, Any]:
+def identity(
+    grid: Grid,
+    source: Source,
+    plan: Mapping[str, Any],
+    given: Mapping[str, FloatArray] | None = None,
+) -> dict[str, Any]:
     """Return what must be equal for a checkpoint to belong to a run.
 
     The tolerance, the number of passes and the workers may differ.
@@ -103,6 +108,7 @@ def identity(grid: Grid, source: Source, plan: Mapping[str, Any]) -> dict[str, A
         "data": source.fingerprint,
         "block_rows": plan["block_rows"],
         "fan_in": plan["fan_in"],
+        "given": fingerprint(tuple(sorted((given or {}).items()))) if given else None,
     }
 
 

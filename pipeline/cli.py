@@ -183,24 +183,23 @@ def checked_requirement(require: str | None) -> str | None:
 
 def command() -> str:
     """Return the command line as typed, without what may be secret."""
+    return shlex.join(["gmm-dask", *(_shown(word) for word in sys.argv[1:])])
+
+
+def _shown(word: str) -> str:
+    """Return a word of the command line; options of a store or a cluster lose their value."""
     from pipeline.config import mask_address
 
-    words = [mask_address(word) for word in sys.argv[1:]]
-    shown = [_without_value(word) if "option" in word.partition("=")[0] else word for word in words]
-    return shlex.join(["gmm-dask", *shown])
-
-
-def _without_value(override: str) -> str:
-    """Return ``source.storage_options.key=***`` for an option of a store or a cluster."""
-    key, equals, _ = override.rpartition("=")
-    return f"{key or override}{equals and '=***'}"
+    flag = "--set=" if word.startswith("--set=") else ""
+    key, equals, _ = word.removeprefix(flag).partition("=")
+    return f"{flag}{key}=***" if equals and "option" in word else mask_address(word)
 
 
 def finish(work: Callable[[], Answer], as_json: bool, json_file: Path | None) -> None:
     """Do the work, print its text or JSON, and exit with its code."""
+    target = None
     try:
-        if json_file is not None:
-            json_file = prepared(json_file)
+        target = prepared(json_file) if json_file is not None else None
         code, text, facts = work()
     except (typer.Exit, SystemExit):
         raise
@@ -209,8 +208,8 @@ def finish(work: Callable[[], Answer], as_json: bool, json_file: Path | None) ->
         print(text, file=sys.stderr)
         text = ""
     facts = {"exit_code": code, **facts}
-    if json_file is not None:
-        code = _dumped(facts, json_file, code)
+    if target is not None:
+        code = _dumped(facts, target, code)
     if as_json:
         print_json(facts)
     elif text:

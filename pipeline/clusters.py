@@ -87,7 +87,7 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
     with dask.config.set(quiet):
         options = _local_options(settings)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), deaf_to_ctrl_c():
                 # a second run on this machine: its dashboard gets another port, and says so
                 warnings.filterwarnings("ignore", r"(?s)Port \d+ is already in use")
                 cluster = LocalCluster(**options)
@@ -103,6 +103,23 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
             _close(client, cluster)
 
 
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Block Ctrl-C in the threads that start within, and in every process that these start.
+
+    A terminal sends it to all processes of a command; the driver alone must answer, or each
+    worker dies with a traceback. One that comes meanwhile is delivered afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _local_options(settings: ClusterSettings) -> dict[str, Any]:
     options = {
         "n_workers": settings.n_workers,
@@ -113,7 +130,10 @@ def _local_options(settings: ClusterSettings) -> dict[str, Any]:
         "dashboard_address": f"{LOOPBACK}:{_dashboard_port()}",
         "silence_logs": logging.ERROR,
     }
-    return {**options, **settings.options}
+    options |= settings.options
+    if not options["processes"] and "host" not in settings.options:
+        del options["host"]  # threads talk within the process, through no socket
+    return options
 
 
 def _dashboard_port() -> int:

@@ -7,10 +7,17 @@ and terminated, resumable.
 
 from __future__ import annotations
 
+import errno
+
 from gmm_dask import CheckpointError, ConfigError, DataError, FormatError, ResourceError
 
 FINISHED, FAULT, CONFIG, DATA, RESOURCE, NOT_CONVERGED = 0, 1, 2, 3, 4, 5
 INTERRUPTED, TERMINATED = 130, 143
+# Disk full, quota, read-only, device or network file system gone, too many open files.
+MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE),
+    *(errno.ENFILE, errno.ENOLCK, errno.EBUSY, errno.ENETUNREACH, errno.EHOSTUNREACH),
+)
 
 
 class Terminated(BaseException):
@@ -29,5 +36,13 @@ def exit_code(error: BaseException) -> int:
         return DATA
     if isinstance(error, ConfigError):
         return CONFIG
-    # an OSError is the disk, the network or a permission: it names its file, and may pass
-    return RESOURCE if isinstance(error, ResourceError | MemoryError | OSError) else FAULT
+    if isinstance(error, ResourceError | MemoryError) or _is_machine(error):
+        return RESOURCE
+    return FAULT
+
+
+def _is_machine(error: BaseException) -> bool:
+    """Return whether the disk, the network or a permission is at fault, and not the program."""
+    if isinstance(error, PermissionError | ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in MACHINE

@@ -95,8 +95,8 @@ class RunFolder:
 
     def set_aside(self) -> Path | None:
         """Move what an earlier attempt wrote into ``attempts/N``; return where."""
-        old = [self.path / name for name in WRITTEN if (self.path / name).exists()]
-        old += [path for path in self._outputs() if path not in old]
+        names = dict.fromkeys((*WRITTEN, *self._outputs()))
+        old = [self.path / name for name in names if (self.path / name).exists()]
         if not old:
             return None
         target = self.path / "attempts" / str(self.next_attempt)
@@ -105,14 +105,14 @@ class RunFolder:
             shutil.move(str(item), target / item.name)
         return target
 
-    def _outputs(self) -> list[Path]:
-        """Return the outputs of an earlier attempt that lie in this folder under other names."""
+    def _outputs(self) -> list[str]:
+        """Return the names of an earlier attempt's outputs that lie in this folder."""
         try:
             outputs = (self.load() or {}).get("outputs", {})
         except FormatError:
             return []
         paths = [Path(item["path"]) for item in outputs.values()]
-        return [path for path in paths if path.exists() and path.parent == self.path.resolve()]
+        return [path.name for path in paths if path.parent == self.path.resolve()]
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

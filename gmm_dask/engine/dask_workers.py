@@ -16,11 +16,11 @@ from typing import Any
 from distributed import Client
 from threadpoolctl import threadpool_info
 
-import gmm_dask
 from gmm_dask.blocks import ArraySource, Source
 from gmm_dask.engine.dask_placement import look_at
 from gmm_dask.engine.dask_wait import NoAnswer, address, call, require_workers, seconds
 from gmm_dask.errors import ClusterError, DeadlineError
+from gmm_dask.version import __version__
 
 PACKAGES = ("numpy", "scipy", "numba", "zarr", "dask", "distributed")
 NAMED = 3  # workers named in a message
@@ -75,7 +75,7 @@ def probe() -> dict[str, Any]:
     return {
         "versions": {
             "python": ".".join(platform.python_version_tuple()[:2]),
-            "gmm_dask": gmm_dask.__version__,
+            "gmm_dask": __version__,
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
         "cpu": _cpu(),
@@ -138,7 +138,7 @@ def _check_packages(client: Client, timeout: float) -> None:
         if missing:
             raise ClusterError(
                 f"{_places(missing, len(found))} of {address(client)} cannot import {package} "
-                f"(driver {gmm_dask.__version__}): {found[missing[0]]}. Use the same image or "
+                f"(driver {__version__}): {found[missing[0]]}. Use the same image or "
                 "environment on all"
             )
 

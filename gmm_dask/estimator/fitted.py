@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gmm_dask.estimator import outputs
-from gmm_dask.estimator.settings import seed_of
+from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.inputs import check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 
@@ -69,6 +69,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             Return Dask arrays with so many rows a chunk; the rows do not depend on it.
         """
         check_is_fitted(self)
+        if chunks is not None:
+            check_words({"chunks": chunks})
         seed = seed_of(self.random_state)
         return outputs.sample(self.mixture_, n_samples, seed, ordered=ordered, chunks=chunks)
 
@@ -103,6 +105,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             fitted = getattr(self, "feature_names_in_", None)
             check_same_columns(fitted, names, self.n_features_in_, n_columns)
         return X
+
+    def _names(self) -> tuple[str, ...]:
+        """Return the names of the columns, empty where there are none."""
+        return tuple(getattr(self, "feature_names_in_", ()))
 
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""

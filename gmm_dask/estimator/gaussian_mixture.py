@@ -14,9 +14,14 @@ from gmm_dask.drive import PassDone
 from gmm_dask.errors import DegenerateWarning
 from gmm_dask.estimator.fitted import FittedMixture
 from gmm_dask.estimator.models import load_attributes, save_attributes
-from gmm_dask.estimator.settings import check_settings, given_parameters, seed_of
+from gmm_dask.estimator.settings import (
+    check_settings,
+    check_words,
+    given_parameters,
+    going_on,
+    seed_of,
+)
 from gmm_dask.fits.base import Outcome
-from gmm_dask.fits.restart import Restart
 from gmm_dask.inputs import open_engine, open_source
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
@@ -164,19 +169,20 @@ class GaussianMixture(FittedMixture):
             A parameter is out of range.
         """
         check_settings(self)
-        initial = self._initial()
+        check_words({"resume": resume, "on_interrupt": on_interrupt})
+        last = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         data = self._validated(X, reset=True)
-        source = open_source(data)
+        source = open_source(data, self._names())
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
+        given = going_on(self, last, source) if last else given_parameters(self, source)
         settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
         with engine:
             result = run_grid(
                 source,
-                self._grid(seed),
+                self._grid(seed, 1 if last else int(self.n_init)),
                 engine,
-                given=given_parameters(self, source),
-                initial=initial,
+                given=given,
                 checkpoint=settings,
                 watch=[w for w in (callback, self._printer()) if w],
                 on_interrupt=on_interrupt,
@@ -184,23 +190,17 @@ class GaussianMixture(FittedMixture):
         self._take(result)
         return self
 
-    def _grid(self, seed: int) -> Grid:
+    def _grid(self, seed: int, n_init: int) -> Grid:
         return Grid(
             (int(self.n_components),),
             (self.covariance_type,),
-            int(self.n_init),
+            n_init,
             self.init_params,
             float(self.tol),
             int(self.max_iter),
             self.reg_covar,
             seed,
         )
-
-    def _initial(self) -> tuple[Restart, ...] | None:
-        if not (self.warm_start and hasattr(self, "mixture_")):
-            return None
-        restart = Restart(0, "warm start", float(self.tol), int(self.max_iter))
-        return (restart.begin(self.mixture_),)
 
     def _printer(self) -> Callable[[PassDone], None] | None:
         if not self.verbose:

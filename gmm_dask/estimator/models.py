@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
         "fitted": {name: _plain(getattr(model, name)) for name in FITTED if hasattr(model, name)},
         "feature_names": _names(model),
         "extra": extra,
-        "random_state": model.random_state if isinstance(model.random_state, int) else None,
+        "random_state": _seed(model.random_state),
     }
     save_model(path, value, MODEL_CODEC, {"model": "GaussianMixture"})
 
@@ -46,6 +47,10 @@ def load_attributes(path: Any, model: Any) -> None:
 def _names(model: Any) -> tuple[str, ...] | None:
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
+
+
+def _seed(value: Any) -> int | None:
+    return int(value) if isinstance(value, numbers.Integral) else None
 
 
 def _plain(value: Any) -> Any:

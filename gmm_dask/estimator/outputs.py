@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gmm_dask.blocks import Block, FloatArray, Source
-from gmm_dask.errors import ConfigError
+from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.folds.score import Score
 from gmm_dask.inputs import is_dask, open_engine, open_source
 from gmm_dask.mixture import Mixture
@@ -18,7 +18,13 @@ from gmm_dask.selection import Candidate
 
 def width(data: Any) -> int:
     """Return the number of columns of lazy data."""
-    return len(data.columns) if hasattr(data, "columns") else int(data.shape[1])
+    if hasattr(data, "columns"):
+        return len(data.columns)
+    if len(data.shape) != 2:
+        raise DataError(
+            f"data of {len(data.shape)} dimensions came; needed: 2, one row per observation"
+        )
+    return int(data.shape[1])
 
 
 def apply(data: Any, mixture: Mixture, output: str) -> Any:
@@ -69,8 +75,11 @@ def precisions_cholesky(mixture: Mixture) -> FloatArray:
 def precisions(mixture: Mixture, cholesky: FloatArray) -> FloatArray:
     """Return precisions, source units, scikit-learn's shapes."""
     if mixture.family.covariance_type in ("diag", "spherical"):
-        return cholesky**2
-    product: FloatArray = cholesky @ np.swapaxes(cholesky, -1, -2)
+        with np.errstate(over="ignore"):  # units whose squares float64 cannot hold
+            square: FloatArray = cholesky**2
+        return square
+    with np.errstate(over="ignore"):
+        product: FloatArray = cholesky @ np.swapaxes(cholesky, -1, -2)
     return product
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,20 @@ from gmm_dask.blocks import FloatArray, Source
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import COVARIANCE_TYPES
 from gmm_dask.kernels.types import second_shape
+from gmm_dask.mixture import Mixture
 from gmm_dask.search import INIT_PARAMS
+from gmm_dask.selection import CRITERIA
 
 
 def check_settings(model: Any) -> None:
     """Raise ConfigError for the first constructor word that is out of range."""
-    for name in ("n_components", "n_init", "max_iter"):
-        _integer(name, getattr(model, name), 1)
-    _real("tol", model.tol)
-    if model.reg_covar is not None:
-        _real("reg_covar", model.reg_covar)
-    _one_of("covariance_type", model.covariance_type, COVARIANCE_TYPES)
-    _one_of("init_params", model.init_params, INIT_PARAMS)
+    check_words({name: getattr(model, name) for name in RULES if hasattr(model, name)})
+
+
+def check_words(words: Mapping[str, Any]) -> None:
+    """Raise ConfigError for the first of some words that is out of range."""
+    for name, value in words.items():
+        RULES[name](name, value)
 
 
 def _integer(name: str, value: Any, least: int) -> None:
@@ -41,6 +44,58 @@ def _real(name: str, value: Any) -> None:
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigError(f"{name} is {value!r}; one of {', '.join(allowed)} is needed")
+
+
+def _integers(name: str, values: Any) -> None:
+    if not len(values):
+        raise ConfigError(f"{name} is empty; at least one is needed")
+    for value in values:
+        _integer(name, value, 1)
+
+
+def _types(name: str, values: Any) -> None:
+    if not len(values):
+        raise ConfigError(f"{name} is empty; at least one is needed")
+    for value in values:
+        _one_of(name, value, COVARIANCE_TYPES)
+
+
+def _share(name: str, value: Any) -> None:
+    _real(name, value)
+    if not 0 < value < 1:
+        raise ConfigError(f"{name} is {value!r}; a share of the rows between 0 and 1 is needed")
+
+
+def _among(*allowed: str) -> Callable[[str, Any], None]:
+    return lambda name, value: _one_of(name, value, allowed)
+
+
+def _at_least_one(name: str, value: Any) -> None:
+    _integer(name, value, 1)
+
+
+def _real_or_none(name: str, value: Any) -> None:
+    if value is not None:
+        _real(name, value)
+
+
+RULES: dict[str, Callable[[str, Any], None]] = {
+    "n_components": _at_least_one,
+    "n_init": _at_least_one,
+    "max_iter": _at_least_one,
+    "tol": _real,
+    "reg_covar": _real_or_none,
+    "covariance_type": _among(*COVARIANCE_TYPES),
+    "init_params": _among(*INIT_PARAMS),
+    "every n_components": _integers,
+    "every covariance_type": _types,
+    "criterion": _among(*CRITERIA),
+    "rule": _among("best", "one_standard_error"),
+    "held_out": _share,
+    "on_interrupt": _among("raise", "return"),
+    "resume": _among("auto", "never", "require"),
+    "chunks": _at_least_one,
+}
 
 
 def seed_of(random_state: Any) -> int:
@@ -81,6 +136,28 @@ def given_parameters(model: Any, source: Source) -> dict[str, FloatArray]:
     return given
 
 
+def going_on(model: Any, last: Mixture, source: Source) -> dict[str, FloatArray]:
+    """Return the parameters of the last fit, from which a warm start goes on.
+
+    Raises
+    ------
+    ConfigError
+        The last fit has another number of components or columns, or another covariance type.
+    """
+    found = (last.n_components, last.family.covariance_type, last.n_columns)
+    needed = (int(model.n_components), model.covariance_type, len(source.columns))
+    if found != needed:
+        raise ConfigError(
+            f"warm_start: the last fit has (n_components, covariance_type, columns) {found}, now "
+            f"{needed} are asked for; set warm_start=False to begin anew"
+        )
+    return {
+        "weights": last.weights.mean(axis=0),
+        "means": last.means,
+        "covariances": last.covariances,
+    }
+
+
 def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape or not np.isfinite(array).all():
@@ -99,6 +176,8 @@ def _inverse(precisions: FloatArray, covariance_type: str) -> FloatArray:
         lower = np.linalg.cholesky(precisions)
     except np.linalg.LinAlgError:
         raise ConfigError("precisions_init must be symmetric and positive definite") from None
+    if not np.allclose(precisions, np.swapaxes(precisions, -1, -2), rtol=1e-8, atol=0.0):
+        raise ConfigError("precisions_init must be symmetric and positive definite")
     eye = np.broadcast_to(np.eye(precisions.shape[-1]), precisions.shape)
     inverse = np.linalg.solve(lower, eye)
     covariances: FloatArray = np.swapaxes(inverse, -1, -2) @ inverse

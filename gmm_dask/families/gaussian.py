@@ -55,7 +55,7 @@ class Gaussian:
         """Return factorisations and constants for one pass."""
         D = params.means.shape[1]
         factor, log_det = self.factors(params)
-        log_norm = log_det - 0.5 * D * np.log(2 * np.pi) - frame.log_scale
+        log_norm = log_det - 0.5 * D * np.log(2 * np.pi)
         return GaussianPrepared(
             self.covariance_type,
             frame.shift,

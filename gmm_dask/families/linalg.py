@@ -17,11 +17,15 @@ def cholesky(covariances: FloatArray) -> FloatArray:
         Naming the first component that is not positive definite.
     """
     try:
-        return np.asarray(np.linalg.cholesky(covariances), dtype=np.float64)
+        lower = np.asarray(np.linalg.cholesky(covariances), dtype=np.float64)
+        if not np.isfinite(lower).all():  # LAPACK lets NaN and inf through
+            raise np.linalg.LinAlgError
+        return lower
     except np.linalg.LinAlgError:
         for k, matrix in enumerate(covariances):
-            smallest = float(np.linalg.eigvalsh(matrix)[0])
-            if not smallest > 0 or not np.isfinite(matrix).all():
+            finite = bool(np.isfinite(matrix).all())
+            smallest = float(np.linalg.eigvalsh(matrix)[0]) if finite else float("nan")
+            if not smallest > 0:
                 raise DataError(
                     f"component {k}: covariance is not positive definite (smallest eigenvalue "
                     f"{smallest:.3g}); raise reg_covar, use fewer components, or remove columns "

@@ -138,6 +138,11 @@ def started(template: Mixture, answer: EStepSums) -> Mixture:
     A weight of zero would never recover; equal shares of one row do.
     """
     mixture = m_step(template, answer)
+    try:
+        mixture.family.validate(mixture.params)
+    except DataError:  # without a floor: begin with the total covariance instead
+        params = mixture.params._replace(covariances=template.params.covariances)
+        mixture = replace(mixture, params=params)
     n = float(answer.n_rows)
     weights = np.maximum(mixture.weights, 1.0 / max(n, 1.0))
     return replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))

@@ -35,8 +35,15 @@ class ColumnStats(NamedTuple):
     """(D,)."""
     n_inf: IntArray
     """(D,)."""
-    first_bad: IntArray
-    """(D,) absolute row of the first NaN or inf; the largest int64 where there is none."""
+    first_nan: IntArray
+    """(D,) absolute row of the first NaN; the largest int64 where there is none."""
+    first_inf: IntArray
+    """(D,) absolute row of the first infinity; the largest int64 where there is none."""
+
+    @property
+    def first_bad(self) -> IntArray:
+        """(D,) absolute row of the first NaN or infinity."""
+        return np.minimum(self.first_nan, self.first_inf)
 
 
 NO_ROW = np.iinfo(np.int64).max
@@ -80,7 +87,8 @@ class Columns(Fold[Frame, ColumnStats, ColumnStats]):
             np.maximum(a.maximum, b.maximum),
             a.n_nan + b.n_nan,
             a.n_inf + b.n_inf,
-            np.minimum(a.first_bad, b.first_bad),
+            np.minimum(a.first_nan, b.first_nan),
+            np.minimum(a.first_inf, b.first_inf),
         )
 
     def finish(self, stats: ColumnStats) -> ColumnStats:
@@ -93,9 +101,9 @@ class Columns(Fold[Frame, ColumnStats, ColumnStats]):
 
     @property
     def stats_bytes(self) -> int:
-        """Bytes of the second moments and seven vectors."""
+        """Bytes of the second moments and eight vectors."""
         D = len(self.frame.shift)
-        return 8 * (D * D + 7 * D)
+        return 8 * (D * D + 8 * D)
 
 
 def empty(n_columns: int) -> ColumnStats:
@@ -104,7 +112,15 @@ def empty(n_columns: int) -> ColumnStats:
     none = np.zeros(D, dtype=np.int64)
     inf = np.full(D, np.inf)
     return ColumnStats(
-        np.zeros(()), np.zeros(D), np.zeros((D, D)), inf, -inf, none, none, none + NO_ROW
+        np.zeros(()),
+        np.zeros(D),
+        np.zeros((D, D)),
+        inf,
+        -inf,
+        none,
+        none,
+        none + NO_ROW,
+        none + NO_ROW,
     )
 
 
@@ -122,18 +138,23 @@ def _measure(frame: Frame, values: npt.NDArray[Any], rows: IntArray) -> ColumnSt
         second,
         np.min(values, axis=0, where=finite, initial=np.inf).astype(np.float64),
         np.max(values, axis=0, where=finite, initial=-np.inf).astype(np.float64),
-        np.isnan(values).sum(axis=0),
-        np.isinf(values).sum(axis=0),
-        _first_bad(finite, everywhere, rows),
+        *_bad(values, everywhere, rows),
     )
 
 
-def _first_bad(finite: npt.NDArray[Any], everywhere: bool, rows: IntArray) -> IntArray:
-    found = np.full(finite.shape[1], NO_ROW, dtype=np.int64)
-    if not everywhere:
-        bad = ~finite
-        has = bad.any(axis=0)
-        found[has] = rows[bad.argmax(axis=0)[has]]
+def _bad(values: npt.NDArray[Any], everywhere: bool, rows: IntArray) -> tuple[IntArray, ...]:
+    """Return counts of NaN and of infinities, then the first row of each, (D,)."""
+    none = np.zeros(values.shape[1], dtype=np.int64)
+    if everywhere:
+        return none, none, none + NO_ROW, none + NO_ROW
+    masks = (np.isnan(values), np.isinf(values))
+    return *(mask.sum(axis=0) for mask in masks), *(_first(mask, rows) for mask in masks)
+
+
+def _first(bad: npt.NDArray[Any], rows: IntArray) -> IntArray:
+    found = np.full(bad.shape[1], NO_ROW, dtype=np.int64)
+    has = bad.any(axis=0)
+    found[has] = rows[bad.argmax(axis=0)[has]]
     return found
 
 
@@ -157,10 +178,11 @@ def frame_from(stats: ColumnStats, seen_in: Frame) -> tuple[Frame, bool]:
     then another pass in the returned frame will do.
     """
     n = float(stats.n_rows)
-    mean = stats.first / n
-    scatter = stats.second / n - np.outer(mean, mean)
-    variance = np.diagonal(scatter)
-    usable = np.isfinite(scatter).all() and bool((mean**2 <= 1e5 * np.abs(variance)).all())
+    with np.errstate(over="ignore", invalid="ignore"):  # then the frame is not usable
+        mean = stats.first / n
+        scatter = stats.second / n - np.outer(mean, mean)
+        variance = np.diagonal(scatter)
+        usable = np.isfinite(scatter).all() and bool((mean**2 <= 1e5 * np.abs(variance)).all())
     moving = stats.maximum > stats.minimum
     if not usable:
         middle = 0.5 * stats.minimum + 0.5 * stats.maximum

@@ -36,8 +36,13 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
         return table.measure(prepared, select(self.rows, block))
 
     def finish(self, stats: EStepSums) -> EStepSums:
-        """Return the sums: `m_step` turns them into parameters."""
-        return stats
+        """Return the sums, the log-likelihood in source units; `m_step` makes parameters of them.
+
+        The volume of the frame enters only here, so that no bit of a responsibility depends on
+        units.
+        """
+        volume = stats.n_rows * self.mixture.frame.log_scale
+        return stats._replace(log_likelihood=stats.log_likelihood - volume)
 
     def working_bytes(self, rows: int) -> int:
         """Return the bytes of one tile's log densities and moments (see `kernels.reference`)."""

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import Block, FloatArray
-from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.folds.rows import RowShare, check_finite_rows, select
 from gmm_dask.kernels import table
+from gmm_dask.kernels.reference import nearest
+from gmm_dask.kernels.types import LOG_PROB_MIN
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.stats import Fold
 from gmm_dask.tree import add
@@ -66,6 +68,7 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
     def measure(self, prepared: Prepared, block: Block) -> ScoreSums:
         """Return the sums of one block, tile by tile."""
         values = select(self.rows, block)
+        check_finite_rows(values, block.start)
         zero = np.zeros(())
         sums = ScoreSums(zero, zero, zero, zero, zero, zero, np.zeros(self.mixture.n_components))
         for lo in range(0, len(values), TILE):
@@ -76,10 +79,12 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
     def _tile(self, log_prob_norm: FloatArray, resp: FloatArray) -> ScoreSums:
         largest = resp.max(axis=1)
         positive = np.where(resp > 0, resp, 1.0)
+        with np.errstate(over="ignore"):  # rows so far away that their square is not a float64
+            square = ((log_prob_norm - self.about) ** 2).sum()
         return ScoreSums(
             np.asarray(float(len(resp))),
             np.asarray(log_prob_norm.sum()),
-            np.asarray(((log_prob_norm - self.about) ** 2).sum()),
+            np.asarray(square),
             np.asarray(-(resp * np.log(positive)).sum()),
             np.asarray(np.log(largest).sum()),
             np.asarray(float((largest < self.threshold).sum())),
@@ -108,4 +113,7 @@ def posterior(prepared: Prepared, values: FloatArray) -> tuple[FloatArray, Float
     total = share.sum(axis=1, keepdims=True)
     log_prob_norm: FloatArray = (largest + np.log(total))[:, 0]
     resp: FloatArray = share / total
-    return log_prob_norm, resp
+    lost = log_prob_norm <= 0.5 * LOG_PROB_MIN
+    if lost.any():
+        resp[lost] = nearest(prepared.family, values[lost], prepared.log_weights[0])
+    return log_prob_norm - prepared.log_scale, resp

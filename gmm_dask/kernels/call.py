@@ -17,8 +17,9 @@ from gmm_dask.blocks import FLOAT_DTYPES
 from gmm_dask.errors import DataError
 from gmm_dask.kernels.compile import load, machine_code, vector_registers
 from gmm_dask.kernels.layout import Layout, aligned
-from gmm_dask.kernels.native.density import TILE
-from gmm_dask.kernels.native.passes import TABLE, Key, module
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.module import module
+from gmm_dask.kernels.native.passes import TABLE, scratch_size
 
 _lock = Lock()
 
@@ -38,20 +39,20 @@ class Piece(NamedTuple):
     """Whole tiles of rows."""
 
     rows: npt.NDArray[Any]
-    """(a multiple of TILE, D), C order."""
+    """(a multiple of the tile, D), C order."""
     start: int
     """Of its first row in the block."""
     valid: int
     """How many rows count."""
 
 
-def pieces(values: npt.NDArray[Any]) -> list[Piece]:
+def pieces(values: npt.NDArray[Any], tile: int) -> list[Piece]:
     """Return the whole tiles of a block, without a copy, and its last rows padded to one tile."""
     n = len(values)
-    whole = n // TILE * TILE
+    whole = n // tile * tile
     found = [Piece(values[:whole], 0, whole)] if whole else []
     if whole < n:
-        last = np.repeat(values[-1:], TILE, axis=0)
+        last = np.repeat(values[-1:], tile, axis=0)
         last[: n - whole] = values[whole:]
         found.append(Piece(last, whole, n - whole))
     return found
@@ -65,7 +66,8 @@ def checked(values: npt.NDArray[Any], n_columns: int) -> npt.NDArray[Any]:
     DataError
         If they are not (n, D) float32 or float64.
     """
-    if values.ndim != 2 or values.shape[1] != n_columns or values.dtype not in FLOAT_DTYPES:
+    known = values.dtype.newbyteorder("=") in FLOAT_DTYPES
+    if values.ndim != 2 or values.shape[1] != n_columns or not known:
         raise DataError(
             f"rows of shape {values.shape} and dtype {values.dtype} came; "
             f"float32 or float64 of shape (n, {n_columns}) are needed"
@@ -73,23 +75,31 @@ def checked(values: npt.NDArray[Any], n_columns: int) -> npt.NDArray[Any]:
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 
-def call(task: str, model: Layout, piece: Piece, hard: bool, **arrays: npt.NDArray[Any]) -> None:
+def key_of(task: str, model: Layout, rows: npt.NDArray[Any], hard: bool) -> Key:
+    """Return the key of the code that computes a task."""
+    method = model.method
+    return Key(
+        task=task,
+        form=method.form,
+        n_columns=rows.shape[1],
+        kind="float" if rows.dtype == np.float32 else "double",
+        hard=hard,
+        registers=vector_registers(),
+        tile=method.tile,
+        lists=method.lists,
+        projected=0 if task in ("log_prob", "moments") else method.projected,
+        metric=method.metric,
+    )
+
+
+def call(key: Key, model: Layout, piece: Piece, **arrays: npt.NDArray[Any]) -> None:
     """Run one pass over a piece; `arrays` are named as in the table of addresses."""
-    D, A = piece.rows.shape[1], len(model.parameters)
-    kind = "float" if piece.rows.dtype == np.float32 else "double"
-    run = function(Key(task, model.form, D, kind, hard, vector_registers()))
-    everything = {
+    A = len(model.means)
+    arrays |= {
         "rows": piece.rows,
-        "shift": model.shift,
-        "inverse_scale": model.inverse_scale,
-        "origin": model.origin,
-        "factor": model.factor,
-        "parameters": model.parameters,
-        "zeros": np.zeros(D + 1),
-        "scratch": aligned(((2 * D + 3 + 2 * A) * TILE,), fill=None),
+        "scratch": aligned((scratch_size(key, A),), fill=None),
         "counts": np.array([len(piece.rows), piece.valid, A], dtype=np.int64),
-        **arrays,
     }
-    addresses = [everything[name].ctypes.data if name in everything else 0 for name in TABLE]
-    table = np.array(addresses, dtype=np.uintp)
-    run(table.ctypes.data)
+    found = model.addresses | {name: array.ctypes.data for name, array in arrays.items()}
+    table = np.array([found.get(name, 0) for name in TABLE], dtype=np.uintp)
+    function(key)(table.ctypes.data)

@@ -51,11 +51,11 @@ def processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+@cache
 def vector_registers() -> int:
     """Return how many vectors of eight float64 the processor's registers hold, less a few."""
-    if "+avx512f" in processor()[1].split(","):
-        return 28
-    return 6
+    features = processor()[1].split(",")
+    return 28 if "+avx512f" in features else 8 if "+avx2" in features else 6
 
 
 def target(features: str | None = None) -> Any:

@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray
 from gmm_dask.kernels import reference
-from gmm_dask.kernels.call import call, checked, pieces
-from gmm_dask.kernels.layout import Layout, aligned, moments_of
-from gmm_dask.kernels.native.density import TILE
-from gmm_dask.kernels.native.moments import sums_of
+from gmm_dask.kernels.call import call, checked, key_of, pieces
+from gmm_dask.kernels.layout import Layout
 from gmm_dask.kernels.native.values import LANES
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
+from gmm_dask.kernels.unpack import empty_sums, moments_of
 from gmm_dask.tree import add
 
 
@@ -34,21 +33,22 @@ class Model:
     layout : Layout
     hard : bool
         Give each row to its likeliest component alone.
+    metric : (D, m), optional
+        Give each row to the component of the nearest mean in this metric.
     """
 
     prepared: GaussianPrepared
     log_weights: FloatArray
     layout: Layout
     hard: bool = False
+    metric: FloatArray | None = None
 
-
-def empty_sums(model: Layout, n_columns: int) -> dict[str, Any]:
-    """Return the arrays to which a pass adds its sums."""
-    sizes = len(sums_of(model.form, n_columns)), len(sums_of("full", n_columns))
-    return {
-        "sums": aligned((len(model.parameters), sizes[0], LANES)),
-        "scatter": aligned((sizes[1], LANES)),
-    }
+    def oracle(self, values: npt.NDArray[Any]) -> EStepSums:
+        """Return the same sums by plain NumPy."""
+        if self.metric is not None:
+            return reference.nearest_centre(self.prepared, self.metric, values)
+        step = reference.hard_step if self.hard else reference.e_step
+        return step(self.prepared, self.log_weights, values)
 
 
 def lost_rows(bits: npt.NDArray[np.uint8], n: int) -> BoolArray:
@@ -64,39 +64,29 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
     rows = checked(values, model.prepared.means.shape[1])
     if not len(rows):
         return zero_sums(model.prepared)
-    n_tiles = -(-len(rows) // TILE)
-    sums = empty_sums(model.layout, rows.shape[1])
+    key = key_of("e_step", model.layout, rows, model.hard)
+    n_tiles = -(-len(rows) // key.tile)
+    sums = empty_sums(key, model.layout)
     top, total = np.empty((n_tiles, LANES)), np.empty((n_tiles, LANES))
-    bits = np.empty((n_tiles, TILE // LANES), dtype=np.uint8)
-    for piece in pieces(rows):
-        at = piece.start // TILE
+    bits = np.empty((n_tiles, key.tile // LANES), dtype=np.uint8)
+    for piece in pieces(rows, key.tile):
+        at = piece.start // key.tile
         of_row = {"top": top[at:], "total": total[at:]}
-        call("e_step", model.layout, piece, model.hard, lost=bits[at:], **of_row, **sums)
+        call(key, model.layout, piece, lost=bits[at:], **of_row, **sums)
     lost = lost_rows(bits.ravel(), len(rows))
     n = len(rows) - int(lost.sum())
-    log_likelihood = top.sum() + np.log(total).sum() + n * model.layout.offset
-    result = collect(model, sums, n, log_likelihood)
+    count, moments = moments_of(model.prepared, model.layout, key, **sums)
+    log_likelihood = np.asarray(top.sum() + np.log(total).sum() + n * model.layout.offset)
+    result = EStepSums(log_likelihood, np.asarray(float(n)), count[None, :], moments, np.zeros(()))
     if not lost.any():
         return result
-    return add(result, reference.e_step(model.prepared, model.log_weights, rows[lost]))
-
-
-def collect(model: Model, sums: dict[str, Any], n: int, log_likelihood: float) -> EStepSums:
-    """Return the statistics of n rows from the sums of generated code."""
-    count, moments = moments_of(model.prepared, model.layout, **sums)
-    return EStepSums(
-        np.asarray(log_likelihood),
-        np.asarray(float(n)),
-        count[None, :],
-        moments,
-        np.zeros(()),
-    )
+    return add(result, model.oracle(rows[lost]))
 
 
 def given_moments(
     prepared: GaussianPrepared, model: Layout, values: npt.NDArray[Any], resp: FloatArray
 ) -> GaussianMoments:
-    """Return the sums about the means, given responsibilities (n, K).
+    """Return the sums about the means, given responsibilities (n, K), none negative.
 
     Parameters
     ----------
@@ -104,9 +94,11 @@ def given_moments(
         With all components alive.
     """
     rows = checked(values, prepared.means.shape[1])
-    sums = empty_sums(model, rows.shape[1])
-    for piece in pieces(rows):
-        given = np.zeros((len(piece.rows), resp.shape[1]))
-        given[: piece.valid] = resp[piece.start : piece.start + piece.valid]
-        call("moments", model, piece, False, given=given, **sums)
-    return moments_of(prepared, model, **sums)[1]
+    key = key_of("moments", model, rows, hard=False)
+    sums = empty_sums(key, model)
+    for piece in pieces(rows, key.tile):
+        given = np.ascontiguousarray(resp[piece.start : piece.start + piece.valid], np.float64)
+        if piece.valid < len(piece.rows):
+            given = np.pad(given, [(0, len(piece.rows) - piece.valid), (0, 0)])
+        call(key, model, piece, given=given, **sums)
+    return moments_of(prepared, model, key, **sums)[1]

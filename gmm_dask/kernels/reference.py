@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask.blocks import FloatArray
+from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.kernels.types import (
+    FARTHEST,
     LOG_PROB_MIN,
     EStepSums,
     GaussianMoments,
@@ -32,9 +33,10 @@ TILE = 4096
 
 
 def frame_rows(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray:
-    """Return rows (n, D) in the frame of `prepared`, float64."""
-    rows: FloatArray = (values.astype(np.float64, copy=False) - prepared.shift) / prepared.scale
-    return rows
+    """Return rows (n, D) in the frame of `prepared`, float64, drawn in to [-1e300, 1e300]."""
+    with np.errstate(over="ignore"):
+        rows = (values.astype(np.float64, copy=False) - prepared.shift) / prepared.scale
+    return np.clip(rows, -FARTHEST, FARTHEST, out=rows)
 
 
 def whiten(prepared: GaussianPrepared, rows: FloatArray, k: int) -> FloatArray:
@@ -62,7 +64,7 @@ def log_prob(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray
     Returns
     -------
     (n, K) float64
-        Natural log, per unit volume of the source; at least -1e300.
+        Natural log, per unit volume of the frame; at least -1e300.
     """
     rows = frame_rows(prepared, values)
     result = np.empty((len(rows), len(prepared.means)))
@@ -124,13 +126,7 @@ def e_step_tile(
     lost = log_prob_norm <= 0.5 * LOG_PROB_MIN
     if lost.any():
         resp[lost] = nearest(prepared, values[lost], log_weights)
-    return EStepSums(
-        np.asarray(log_prob_norm.sum()),
-        np.asarray(float(len(values))),
-        resp.sum(axis=0)[None, :],
-        moments(prepared, values, resp),
-        np.asarray(float(lost.sum())),
-    )
+    return sums_of(prepared, values, resp, float(log_prob_norm.sum()), float(lost.sum()))
 
 
 def nearest(
@@ -145,9 +141,7 @@ def nearest(
         z = whiten(unit, rows / size - prepared.means[k] / size, k)
         distance[:, k] = np.einsum("ij,ij->i", z, z)
     distance[:, ~np.isfinite(log_weights)] = np.inf
-    resp = np.zeros_like(distance)
-    resp[np.arange(len(rows)), distance.argmin(axis=1)] = 1.0
-    return resp
+    return one_hot(distance.argmin(axis=1), distance.shape[1])
 
 
 def e_step(
@@ -167,3 +161,72 @@ def e_step(
     for lo in range(0, len(values), TILE):
         sums = add(sums, e_step_tile(prepared, log_weights, values[lo : lo + TILE]))
     return sums
+
+
+def hard_step(
+    prepared: GaussianPrepared, log_weights: FloatArray, values: npt.NDArray[Any]
+) -> EStepSums:
+    """Return the sums of an E-step that gives each row to its likeliest component alone.
+
+    The first of equals wins; `log_likelihood` is the classification log-likelihood, the sum of
+    the highest log joint densities.
+
+    References
+    ----------
+    Celeux and Govaert 1992, Comput. Stat. Data Anal. 14:315.
+    """
+    log_joint = log_prob(prepared, values) + log_weights
+    resp = one_hot(log_joint.argmax(axis=1), len(prepared.means))
+    highest = log_joint.max(axis=1)
+    lost = highest <= 0.5 * LOG_PROB_MIN
+    if lost.any():
+        resp[lost] = nearest(prepared, values[lost], log_weights)
+    return sums_of(prepared, values, resp, float(highest.sum()), float(lost.sum()))
+
+
+def nearest_centre(
+    prepared: GaussianPrepared, metric: FloatArray, values: npt.NDArray[Any]
+) -> EStepSums:
+    """Return the sums of rows by nearest mean; `log_likelihood` is minus the squared distances.
+
+    Parameters
+    ----------
+    prepared : GaussianPrepared
+        Its frame and means are used.
+    metric : (D, m)
+        Rows and means of the frame are compared by ``|(row - mean) @ metric|^2``.
+    """
+    rows = frame_rows(prepared, values)
+    distance = np.empty((len(rows), len(prepared.means)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k, mean in enumerate(prepared.means):
+            z = (rows - mean) @ metric
+            distance[:, k] = np.einsum("ij,ij->i", z, z)
+    distance = np.fmin(distance, -LOG_PROB_MIN)
+    lost = distance.min(axis=1) >= -0.5 * LOG_PROB_MIN
+    resp = one_hot(distance.argmin(axis=1), len(prepared.means))
+    return sums_of(prepared, values, resp, -float(distance.min(axis=1).sum()), float(lost.sum()))
+
+
+def one_hot(labels: IntArray, n_components: int) -> FloatArray:
+    """Return responsibilities (n, K) that give each row to its label."""
+    resp = np.zeros((len(labels), n_components))
+    resp[np.arange(len(labels)), labels] = 1.0
+    return resp
+
+
+def sums_of(
+    prepared: GaussianPrepared,
+    values: npt.NDArray[Any],
+    resp: FloatArray,
+    objective: float,
+    n_underflow: float,
+) -> EStepSums:
+    """Return the sums of rows with given responsibilities (n, K)."""
+    return EStepSums(
+        np.asarray(objective),
+        np.asarray(float(len(values))),
+        resp.sum(axis=0)[None, :],
+        moments(prepared, values, resp),
+        np.asarray(n_underflow),
+    )

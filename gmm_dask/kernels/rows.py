@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.kernels import reference
-from gmm_dask.kernels.call import call, checked, pieces
+from gmm_dask.kernels.call import call, checked, key_of, pieces
 from gmm_dask.kernels.fused import Model, lost_rows
 from gmm_dask.kernels.layout import Layout
-from gmm_dask.kernels.native.density import TILE
 from gmm_dask.kernels.native.values import LANES
 from gmm_dask.kernels.types import GaussianPrepared
 
@@ -25,12 +24,14 @@ class Assignments(NamedTuple):
     probability: FloatArray
     """(n,) of the label."""
     log_prob_norm: FloatArray
-    """(n,) log density under the mixture, source units."""
+    """(n,) log density under the mixture, per unit volume of the frame."""
+    entropy: FloatArray
+    """(n,) of the responsibilities, nats."""
 
 
-def _whole_tiles(n: int, *shape: int) -> FloatArray:
+def _whole_tiles(n: int, tile: int, *shape: int) -> FloatArray:
     """Return room for n rows of results and for the padding of the last tile."""
-    return np.empty((-(-n // TILE) * TILE, *shape))
+    return np.empty((-(-n // tile) * tile, *shape))
 
 
 def log_prob(prepared: GaussianPrepared, model: Layout, values: npt.NDArray[Any]) -> FloatArray:
@@ -42,33 +43,35 @@ def log_prob(prepared: GaussianPrepared, model: Layout, values: npt.NDArray[Any]
         For log weights of 0.
     """
     rows = checked(values, prepared.means.shape[1])
-    result = _whole_tiles(len(rows), len(prepared.means))
-    for piece in pieces(rows):
-        call("log_prob", model, piece, False, out=result[piece.start :])
+    key = key_of("log_prob", model, rows, hard=False)
+    result = _whole_tiles(len(rows), key.tile, len(prepared.means))
+    for piece in pieces(rows, key.tile):
+        call(key, model, piece, out=result[piece.start :])
     result += model.offset
     return result[: len(rows)]
 
 
 def _sweep(task: str, model: Model, rows: npt.NDArray[Any], *shape: int) -> tuple[Any, ...]:
-    """Return the task's output, row maxima, totals, and the numbers of the lost rows."""
-    out = _whole_tiles(len(rows), *shape)
-    top, total = _whole_tiles(len(rows)), _whole_tiles(len(rows))
-    bits = np.empty(len(top) // LANES, dtype=np.uint8)
-    for piece in pieces(rows):
-        here = slice(piece.start, None)
-        of_row = {"out": out[here], "top": top[here], "total": total[here]}
-        lost_bits = bits[piece.start // LANES :]
-        call(task, model.layout, piece, model.hard, lost=lost_bits, **of_row)
+    """Return the task's output, row maxima, totals, entropies and the lost rows' numbers."""
+    key = key_of(task, model.layout, rows, model.hard)
     n = len(rows)
+    out = _whole_tiles(n, key.tile, *shape)
+    top, total, entropy = (_whole_tiles(n, key.tile) for _ in range(3))
+    bits = np.empty(len(top) // LANES, dtype=np.uint8)
+    for piece in pieces(rows, key.tile):
+        here = slice(piece.start, None)
+        of_row = {"out": out, "top": top, "total": total, "entropy": entropy}
+        of_piece = {name: array[here] for name, array in of_row.items()}
+        call(key, model.layout, piece, lost=bits[piece.start // LANES :], **of_piece)
     lost = np.flatnonzero(lost_rows(bits, n))
-    return out[:n], top[:n] + model.layout.offset, total[:n], lost
+    return out[:n], top[:n] + model.layout.offset, total[:n], entropy[:n], lost
 
 
 def resp(model: Model, values: npt.NDArray[Any]) -> FloatArray:
     """Return responsibilities (n, K)."""
     rows = checked(values, model.prepared.means.shape[1])
     K, alive = len(model.prepared.means), model.layout.alive
-    out, _, _, lost = _sweep("resp", model, rows, len(alive))
+    out, *_, lost = _sweep("resp", model, rows, len(alive))
     if len(alive) < K:
         shares, out = out, np.zeros((len(rows), K))
         out[:, alive] = shares
@@ -81,12 +84,23 @@ def resp(model: Model, values: npt.NDArray[Any]) -> FloatArray:
 def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     """Return each row's likeliest component, its probability, and the row's log density."""
     rows = checked(values, model.prepared.means.shape[1])
-    out, top, total, lost = _sweep("label", model, rows)
+    out, top, total, entropy, lost = _sweep("assign", model, rows)
     label = model.layout.alive[out.astype(np.int64)]
     log_prob_norm = top + np.log(total)
     if len(lost):
-        nearest = reference.nearest(model.prepared, rows[lost], model.log_weights)
-        label[lost] = nearest.argmax(axis=1)
-        log_joint = reference.log_prob(model.prepared, rows[lost]) + model.log_weights
-        log_prob_norm[lost] = reference.log_sum_exp(log_joint)
-    return Assignments(label, 1.0 / total, log_prob_norm)
+        label[lost], log_prob_norm[lost] = _of_lost(model, rows[lost])
+        entropy[lost] = 0.0
+    return Assignments(label, 1.0 / total, log_prob_norm, np.log(total) + entropy / total)
+
+
+def _of_lost(model: Model, rows: npt.NDArray[Any]) -> tuple[IntArray, FloatArray]:
+    """Return labels and log densities of rows that no density represents."""
+    if model.metric is not None:
+        far = [reference.nearest_centre(model.prepared, model.metric, row[None]) for row in rows]
+        return (
+            np.array([sums.count.argmax() for sums in far], dtype=np.int64),
+            np.array([float(sums.log_likelihood) for sums in far]),
+        )
+    nearest = reference.nearest(model.prepared, rows, model.log_weights)
+    log_joint = reference.log_prob(model.prepared, rows) + model.log_weights
+    return nearest.argmax(axis=1), reference.log_sum_exp(log_joint)

@@ -1,7 +1,7 @@
-"""The selection table: which kernel computes a pass.
+"""What the rest of the package calls: E-steps, densities and responsibilities of blocks of rows.
 
-A pass has two steps: `ready` chooses a row of the table and derives from the parameters
-whatever that row needs, once per pass and process; `measure` and the other functions then take
+A pass has two steps: `ready` chooses a row of the table in `methods` and derives from the
+parameters whatever that row needs, once per pass and process; `measure` and the others then take
 blocks of rows. `e_step`, `log_prob`, `log_prob_norm`, `resp` and `moments` do both at once.
 """
 
@@ -15,9 +15,13 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray
 from gmm_dask.kernels import fused, rows
-from gmm_dask.kernels.layout import form_of, layout
+from gmm_dask.kernels.layout import layout, nearest_layout
+from gmm_dask.kernels.methods import ROWS
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.passes import scratch_size
 from gmm_dask.kernels.rows import Assignments
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
+from gmm_dask.kernels.unpack import sums_bytes
 
 Ready = fused.Model
 
@@ -39,6 +43,23 @@ def ready(prepared: GaussianPrepared, log_weights: FloatArray, hard: bool = Fals
         If no component has positive weight.
     """
     return Ready(prepared, log_weights, layout(prepared, log_weights), hard)
+
+
+def ready_nearest(prepared: GaussianPrepared, metric: FloatArray) -> Ready:
+    """Make ready to give each row to the component of the nearest mean.
+
+    `measure` then returns the sums of hard assignments, with minus the sum of squared distances
+    as log-likelihood; `assign` the labels, with minus the squared distances as log densities.
+
+    Parameters
+    ----------
+    prepared : GaussianPrepared
+        Its frame and means are used; moments have the shape of its covariance type.
+    metric : (D, m)
+        Rows and means of the frame are compared by ``|(row - mean) @ metric|^2``.
+    """
+    equal = np.zeros(len(prepared.means))
+    return Ready(prepared, equal, nearest_layout(prepared, metric), hard=True, metric=metric)
 
 
 def measure(model: Ready, values: npt.NDArray[Any]) -> EStepSums:
@@ -97,6 +118,25 @@ def moments(
     return fused.given_moments(prepared, equal, values, resp)
 
 
+def working_bytes(covariance_type: str, n_components: int, n_columns: int) -> int:
+    """Return an upper bound of the bytes that one call of `measure` needs beside its rows.
+
+    Whichever row of the table is taken: scratch space, sums, parameters and their copies.
+    """
+    forms = {covariance_type, "full"} if covariance_type == "tied" else {covariance_type}
+    keys = [
+        Key("e_step", form, n_columns, "double", False, 1, row.tile, row.name != "unrolled", 24)
+        for row in ROWS
+        for form in forms & set(row.forms)
+        if row.least_columns <= n_columns <= row.most_columns
+    ]
+    return max(
+        8 * scratch_size(key, n_components) + 6 * sums_bytes(key, n_components) for key in keys
+    )
+
+
 def describe(prepared: GaussianPrepared) -> str:
-    """Return the name of the row of the table that will be used."""
-    return f"fused {form_of(prepared)}"
+    """Return the name of the row of the table that will be used (see `methods`), for a record."""
+    method = layout(prepared, np.zeros(len(prepared.means))).method
+    along = f", bounded along {method.projected} directions" if method.projected else ""
+    return f"{method.row} {method.form}{along}"

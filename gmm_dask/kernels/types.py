@@ -12,6 +12,9 @@ from gmm_dask.blocks import FloatArray
 # neither -inf nor NaN reaches the statistics (rows beyond 1e150 standard deviations).
 LOG_PROB_MIN = -1e300
 
+# Coordinates of rows beyond this, in the frame, are drawn in: 0 times any of them is 0.
+FARTHEST = 1e300
+
 
 class GaussianPrepared(NamedTuple):
     """Constants of K Gaussian components for one pass.
@@ -32,7 +35,7 @@ class GaussianPrepared(NamedTuple):
     """Inverse Cholesky factors U with ``whiten(y) = y @ U``: full (K, D, D) upper triangular;
     tied (D, D); diag (K, D) and spherical (K,) inverse standard deviations."""
     log_norm: FloatArray
-    """(K,) log density at the mean, per unit volume of the source."""
+    """(K,) log density at the mean, per unit volume of the frame."""
 
 
 class GaussianMoments(NamedTuple):
@@ -49,7 +52,7 @@ class EStepSums(NamedTuple):
     """Everything one EM iteration needs from a set of rows."""
 
     log_likelihood: FloatArray
-    """() natural log, source units."""
+    """() natural log, in the units of `GaussianPrepared.log_norm`."""
     n_rows: FloatArray
     """() number (later: total weight) of rows."""
     count: FloatArray  # type: ignore[assignment]  # the field's own name, over tuple.count

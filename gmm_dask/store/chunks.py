@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import fsspec
 import zarr
+from fsspec.implementations.local import LocalFileSystem
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
 from gmm_dask.store.manifest import canonical
+from gmm_dask.store.strict_store import MissingChunkError
 
 # What file systems call the token that changes with the contents, the surest first.
 TOKENS = (
@@ -33,10 +34,14 @@ def grid(array: zarr.Array[Any]) -> tuple[int, ...]:
     return tuple(math.ceil(n / size) for n, size in zip(array.shape, step, strict=True))
 
 
-def keys(array: zarr.Array[Any]) -> Iterator[str]:
-    """Yield the keys, relative to the array, of all objects it should consist of."""
-    for position in itertools.product(*(range(n) for n in grid(array))):
-        yield array.metadata.encode_chunk_key(position)
+def keys(array: zarr.Array[Any], every: int = 1) -> Iterator[str]:
+    """Yield the keys, relative to the array, of all (or evenly spaced) objects it consists of.
+
+    One by one: a hostile shape may claim more than can be listed.
+    """
+    down, across = grid(array)
+    for index in range(0, down * across, every):
+        yield array.metadata.encode_chunk_key(divmod(index, across))
 
 
 def rows_of(array: zarr.Array[Any], key: str) -> tuple[int, int]:
@@ -50,14 +55,21 @@ def listing(array: zarr.Array[Any]) -> dict[str, str] | None:
     """Return what is stored below an array: relative key -> token of its contents.
 
     The token is the size and what the file system knows about the last change (for a store in
-    memory: a digest). None where a file system cannot list (plain HTTP).
+    memory: a digest). None where a file system cannot list (plain HTTP, or no right to).
+
+    Raises
+    ------
+    Exception
+        Of the file system's own library.
     """
     store = _inner(array)
     if isinstance(store, LocalStore):
-        return _from_fsspec(fsspec.filesystem("file"), str(store.root / array.path)) or None
+        return dict(_from_folder(str(store.root / array.path), ""))
     if isinstance(store, FsspecStore):
-        sync_fs = getattr(store.fs, "sync_fs", store.fs)
-        return _from_fsspec(sync_fs, "/".join(p for p in (store.path, array.path) if p)) or None
+        root = "/".join(part for part in (store.path, array.path) if part)
+        if isinstance(getattr(store.fs, "sync_fs", store.fs), LocalFileSystem):
+            return dict(_from_folder(root, ""))
+        return sync(_from_fsspec(store.fs, root)) or None
     return sync(_from_store(store, array.path))
 
 
@@ -66,11 +78,25 @@ def _inner(array: zarr.Array[Any]) -> Any:
     return getattr(array.store, "_store", array.store)
 
 
-def _from_fsspec(fs: Any, root: str) -> dict[str, str]:
+def _from_folder(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and tokens of all files below a folder; links are followed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _from_folder(entry.path, f"{prefix}{entry.name}/")
+            else:
+                found = entry.stat()
+                yield prefix + entry.name, f"{found.st_size} {found.st_mtime_ns}"
+
+
+async def _from_fsspec(fs: Any, root: str) -> dict[str, str]:
     """Return tokens of all files below `root`."""
-    root = fs._strip_protocol(root)
     fs.invalidate_cache()
-    found = fs.find(root, detail=True)
+    root = fs._strip_protocol(root)
+    try:
+        found = await fs._find(root, detail=True) if fs.async_impl else fs.find(root, detail=True)
+    except (PermissionError, NotImplementedError):
+        return {}
     return {name[len(root) :].lstrip("/"): _token(info) for name, info in found.items()}
 
 
@@ -99,16 +125,28 @@ def first_missing(array: zarr.Array[Any], found: Mapping[str, str]) -> str | Non
     return next((key for key in keys(array) if key not in found), None)
 
 
-def sampled(array: zarr.Array[Any]) -> dict[str, str]:
-    """Return the sizes of some objects, evenly spaced, for stores that cannot list."""
+def sampled(array: zarr.Array[Any], allow_missing: bool) -> dict[str, str]:
+    """Return the sizes of some objects, evenly spaced, for stores that cannot list.
+
+    Raises
+    ------
+    MissingChunkError
+        If one is not there.
+    """
     every = max(1, math.ceil(math.prod(grid(array)) / SAMPLES))
-    chosen = list(itertools.islice(keys(array), 0, every * SAMPLES, every))
-    return sync(_sizes(array, chosen))
+    return sync(_sizes(array, list(keys(array, every)), allow_missing))
 
 
-async def _sizes(array: zarr.Array[Any], chosen: list[str]) -> dict[str, str]:
+async def _sizes(array: zarr.Array[Any], chosen: list[str], allow_missing: bool) -> dict[str, str]:
     store, prefix = _inner(array), f"{array.path}/" if array.path else ""
-    return {key: str(await store.getsize(prefix + key)) for key in chosen}
+    tokens = {}
+    for key in chosen:
+        try:
+            tokens[key] = str(await store.getsize(prefix + key))
+        except FileNotFoundError:
+            if not allow_missing:
+                raise MissingChunkError(key) from None
+    return tokens
 
 
 def digest(array: zarr.Array[Any], found: Mapping[str, str]) -> str:

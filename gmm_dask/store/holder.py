@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gmm_dask.errors import FormatError
+from gmm_dask.errors import FormatError, ResourceError
 from gmm_dask.store.files import LOCAL, Files
 from gmm_dask.store.heartbeat import LARGEST, read_beat
 from gmm_dask.store.manifest import parse_json
@@ -63,3 +63,12 @@ def holder_of(
     if beat is not None and beat.owner.token == owner.token:
         silent = min(silent, beat.age)
     return Holder(owner, silent, is_alive(owner))
+
+
+def refusal(path: Path, holder: Holder) -> ResourceError:
+    """Return the error that another driver has a run, with who and where."""
+    who = str(holder.owner) if holder.owner else "a driver that has just started"
+    return ResourceError(
+        f"another driver has this run: {who}, last heartbeat {holder.silent:.0f} s ago ({path}). "
+        "Wait for it, stop it, or choose another run folder"
+    )

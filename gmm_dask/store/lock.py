@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +21,13 @@ from gmm_dask.store.files import (
     write_durable,
 )
 from gmm_dask.store.heartbeat import EVERY_SECONDS, Heartbeat
-from gmm_dask.store.holder import Holder, holder_of
+from gmm_dask.store.holder import holder_of, refusal
 from gmm_dask.store.owner import this_process, to_json
+from gmm_dask.store.takeover import evict
 
 LIMIT_SECONDS = 60.0
-ATTEMPTS = 5
+ATTEMPTS = 20
+PAUSE_SECONDS = 0.05
 
 
 class RunLock:
@@ -72,10 +75,13 @@ class RunLock:
         """
         try:
             make_folders(self._files, self.path.parent)
-            self._take()
-            names = [self.path.name, self._heartbeat.path.name]
-            sweep_drafts(self._files, self.path.parent, names, self._files.modified(self.path))
-            self._heartbeat.start()
+            try:
+                self._take()
+                self._begin()
+            except BaseException:
+                # Also an error after the lock appeared: this process lives, and would keep it
+                self.release()
+                raise
         except OSError as error:
             advice = "Check permissions and free space."
             raise explain(error, f"cannot lock {self.path}", advice) from error
@@ -84,15 +90,18 @@ class RunLock:
         """Stop the heartbeat and give the lock back, if it is still this one's."""
         self._heartbeat.stop()
         with contextlib.suppress(OSError):
-            if self.is_held():
+            if self._is_mine():
                 self._files.delete(self.path)
 
     def is_held(self) -> bool:
         """Return whether the lock file is this one's; true while that cannot be read."""
+        return self._is_mine() is not False
+
+    def _is_mine(self) -> bool | None:
         try:
             holder = holder_of(self.path, files=self._files)
         except OSError:
-            return True
+            return None
         return holder is not None and holder.owner == self.owner
 
     def check(self) -> None:
@@ -102,6 +111,12 @@ class RunLock:
                 f"{self.path} is gone or names another driver: this one was silent for more than "
                 f"{self.limit:.0f} s and lost the run, or the file was deleted. It stops here"
             )
+
+    def _begin(self) -> None:
+        """Clear up after crashed drivers and start to beat."""
+        names = [self.path.name, self._heartbeat.path.name]
+        sweep_drafts(self._files, self.path.parent, names, self._files.modified(self.path))
+        self._heartbeat.start()
 
     def _take(self) -> None:
         draft = aside(self.path, self.owner.token)
@@ -114,7 +129,7 @@ class RunLock:
                 self._files.delete(draft)
 
     def _compete(self, draft: Path, now: float) -> None:
-        """Publish the draft as the lock; evict a dead holder first."""
+        """Publish the draft as the lock; take it from a dead holder first."""
         for _ in range(ATTEMPTS):
             with contextlib.suppress(FileExistsError):
                 self._files.publish(draft, self.path)
@@ -122,26 +137,10 @@ class RunLock:
                 return
             holder = holder_of(self.path, now, self._files)
             if holder is not None and holder.keeps(self.limit):
-                raise _refusal(self.path, holder)
-            if holder is not None:
-                self._evict(holder)
-        raise ResourceError(f"{self.path} changes hands again and again; try later")
-
-    def _evict(self, dead: Holder) -> None:
-        """Take a dead holder's file away; of several who try, one does, and never a live one's."""
-        grave = aside(self.path)
-        try:
-            self._files.replace(self.path, grave)
-        except FileNotFoundError:
-            return
-        found = holder_of(grave, files=self._files, beats=self._heartbeat.path)
-        if found is not None and found.owner != dead.owner:
-            # Another driver was quicker and its new lock was taken by mistake: put it back
-            with contextlib.suppress(FileExistsError):
-                self._files.publish(grave, self.path)
-            self._files.delete(grave)
-            raise _refusal(self.path, found)
-        self._files.delete(grave)
+                raise refusal(self.path, holder)
+            if holder is not None and not evict(self.path, holder, draft, self.limit, self._files):
+                time.sleep(PAUSE_SECONDS)
+        raise ResourceError(f"{self.path} is being taken over by another driver; try later")
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -154,11 +153,3 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
-
-
-def _refusal(path: Path, holder: Holder) -> ResourceError:
-    who = str(holder.owner) if holder.owner else "a driver that has just started"
-    return ResourceError(
-        f"another driver has this run: {who}, last heartbeat {holder.silent:.0f} s ago ({path}). "
-        "Wait for it, stop it, or choose another run folder"
-    )

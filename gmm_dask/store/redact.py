@@ -57,7 +57,9 @@ def scrub(text: str, path: str, options: Mapping[str, Any]) -> str:
 def _secrets(path: str, options: Any) -> Iterator[str]:
     """Yield every string that must not be shown."""
     for link in path.split("::") if is_url(path) else []:
-        yield from (part for part in re.split(r"[?#]", link)[1:] if part)
+        for query in re.split(r"[?#]", link)[1:]:
+            values = (part.rpartition("=")[2] for part in query.split("&"))
+            yield from (part for part in (query, *values) if len(part) >= SHORTEST_SECRET)
         for user in USER.findall(link):
             yield from (part for part in re.split("[:@]", user) if len(part) >= SHORTEST_SECRET)
     yield from _strings(options)

@@ -17,6 +17,21 @@ METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 WAITS = (0.1, 0.5, 2.0)
 
 
+def check_blosc(header: bytes, length: int) -> None:
+    """Raise ValueError unless a Blosc frame has the length that its 16 bytes of header tell.
+
+    The library does not look: it unfolds a frame that was cut short into whatever comes after it
+    in memory, without an error.
+
+    References
+    ----------
+    Blosc1 chunk format: bytes 12 to 15 are the length of the frame, little endian.
+    """
+    told = int.from_bytes(header[12:16], "little")
+    if length < 16 or told != length:
+        raise ValueError(f"Blosc frame of {length} bytes, its header says {told}")
+
+
 class MissingChunkError(Exception):
     """A chunk is not in the store; the argument is its key."""
 
@@ -44,6 +59,8 @@ class StrictStore(WrapperStore[Any]):
         super().__init__(store)
         self._waits = tuple(waits)
         self._missing = missing
+        self.blosc = False
+        """Set where each object is one Blosc frame."""
 
     def _with_store(self, store: Store) -> StrictStore:
         return type(self)(store, self._waits, self._missing)
@@ -53,8 +70,12 @@ class StrictStore(WrapperStore[Any]):
     ) -> Buffer | None:
         """Return the bytes of a key; raise MissingChunkError for a chunk that is not there."""
         found = await self._fetch(key, prototype, byte_range)
-        if found is None and not self._missing and not key.endswith(METADATA):
+        if key.endswith(METADATA):
+            return found
+        if found is None and not self._missing:
             raise MissingChunkError(key)
+        if found is not None and self.blosc and byte_range is None:
+            check_blosc(found[:16].to_bytes(), len(found))
         return found
 
     async def _fetch(self, key: str, prototype: Any, byte_range: Any) -> Buffer | None:

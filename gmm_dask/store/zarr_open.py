@@ -65,7 +65,15 @@ def open_array(store: Any, label: Label, allow_missing: bool) -> zarr.Array[Any]
     if not isinstance(node, zarr.Array):
         raise DataError(f"{label} is a group, not an array; set the key to one of: {_arrays(node)}")
     check_array(node, str(label))
+    if isinstance(node.store, StrictStore):
+        node.store.blosc = _ends_in_blosc(node)
     return node
+
+
+def _ends_in_blosc(array: zarr.Array[Any]) -> bool:
+    """Return whether the last thing done to a chunk was to make a Blosc frame of it."""
+    last = array.compressors[-1] if array.compressors and array.shards is None else None
+    return "blosc" in type(last).__name__.lower()
 
 
 def _open(store: Any, label: Label) -> Any:

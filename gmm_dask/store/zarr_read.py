@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from gmm_dask.errors import DataError
+from gmm_dask.errors import DataError, StoreError
 from gmm_dask.store import chunks
 from gmm_dask.store.redact import Label
 from gmm_dask.store.strict_store import MissingChunkError, UnreadableChunkError
@@ -39,6 +39,35 @@ def read_rows(
         _check_inside_shards(array, lo, hi, label, values)
     check_integers(values, lo, str(label))
     return np.ascontiguousarray(values, result_dtype(array.dtype))
+
+
+def survey(array: zarr.Array[Any], label: Label, allow_missing: bool) -> dict[str, str]:
+    """Return the chunks that are stored, key -> token of the contents; none is read.
+
+    Where a store cannot list, a number of chunks is asked for one by one.
+
+    Raises
+    ------
+    DataError
+        If a chunk is missing.
+    StoreError
+        If the store cannot be reached.
+    """
+    try:
+        found = chunks.listing(array)
+        if found is None:
+            return chunks.sampled(array, allow_missing)
+    except MissingChunkError as error:
+        problem: Exception = missing(array, error.args[0], label)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {label.scrub(error)}"
+        problem = StoreError(f"{label} cannot be listed: {reason}. Check the connection and repeat")
+    else:
+        lost = None if allow_missing else chunks.first_missing(array, found)
+        if lost is None:
+            return found
+        problem = missing(array, lost, label)
+    raise problem
 
 
 def _fetch(array: zarr.Array[Any], lo: int, hi: int, label: Label) -> Values:

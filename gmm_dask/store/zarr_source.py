@@ -19,9 +19,9 @@ from gmm_dask import tree
 from gmm_dask.blocks import Block, default_columns
 from gmm_dask.errors import DataError, SourceChangedError
 from gmm_dask.store import chunks
-from gmm_dask.store.redact import Label
+from gmm_dask.store.redact import Label, is_url
 from gmm_dask.store.zarr_open import make_store, open_array, result_dtype
-from gmm_dask.store.zarr_read import missing, read_rows
+from gmm_dask.store.zarr_read import read_rows, survey
 
 HANDLES = 32
 # Attribute by which a scratch store tells whether it is complete, and what it was made from.
@@ -57,7 +57,7 @@ class ZarrSource:
     path: str | Path
     key: str | None = None
     columns: tuple[str, ...] = ()
-    storage_options: Mapping[str, Any] | None = None
+    storage_options: Mapping[str, Any] | None = field(default=None, hash=False)
     allow_missing_chunks: bool = False
     _store: Any = field(default=None, kw_only=True)
     _token: str = field(default_factory=lambda: uuid.uuid4().hex, init=False, compare=False)
@@ -67,6 +67,9 @@ class ZarrSource:
 
     def __post_init__(self) -> None:
         self._set("path", str(self.path))
+        if self._store is None and not is_url(str(self.path)):
+            # Workers may have been started in another folder
+            self._set("path", str(Path(self.path).expanduser().absolute()))
         array = self._array()
         self._set("_shape", tuple(array.shape))
         self._set("_stored", array.dtype.str)
@@ -113,11 +116,7 @@ class ZarrSource:
             If a chunk is missing: noticed here, it costs no pass.
         """
         array = self._array()
-        found = chunks.listing(array)
-        if found is None:
-            found = chunks.sampled(array)
-        elif not self.allow_missing_chunks and (lost := chunks.first_missing(array, found)):
-            raise missing(array, lost, self.label)
+        found = survey(array, self.label, self.allow_missing_chunks)
         return self._known or tree.fingerprint((self.columns, chunks.digest(array, found)))
 
     def read(self, lo: int, hi: int) -> Block:

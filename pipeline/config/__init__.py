@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 from pipeline.config.cluster_rules import check_connection
 from pipeline.config.data_sections import NoiseSection, RunSection, SourceSection, Step
 from pipeline.config.fields import Every

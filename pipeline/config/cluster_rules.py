@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 from pipeline.config.run_sections import ClusterSection
 from pipeline.config.schema import Config
 from pipeline.config.secrecy import mask_address

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 from pipeline.config import messages, not_yet, reader, rules
 from pipeline.config.convert import free
 from pipeline.config.overrides import with_overrides

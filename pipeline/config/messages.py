@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 from pipeline.config import words
 from pipeline.config.convert import show
 from pipeline.config.reader import Document, Path, Problem, writable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 from pipeline.config import reader
 from pipeline.config.convert import show
 from pipeline.config.reader import Document, Path, Problem

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 
 Path = tuple[str | int, ...]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from gmm_dask.errors import ConfigError
+from gmm_dask import ConfigError
 
 MASK = "***"
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")

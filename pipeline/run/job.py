@@ -127,6 +127,10 @@ def run(
         folder.event("started", pid=os.getpid(), resume=mode)
         try:
             return _attempt(job, earlier or {})
+        except KeyboardInterrupt as error:
+            mark(job, error)
+            told = str(error) or "interrupted"
+            raise KeyboardInterrupt(f"{told}; the same command goes on from there") from error
         except BaseException as error:
             mark(job, error)
             raise

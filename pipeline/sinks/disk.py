@@ -67,32 +67,15 @@ class Disk:
 
         Modes are not copied: what may only be read gives a copy that may be changed.
         """
-        if source.is_dir():
-            target.mkdir()
-            for entry in sorted(source.iterdir()):
-                self.copy(entry, target / entry.name)
-            self.sync_folder(target)
-            return
-        shutil.copyfile(source, target)
-        self.sync(target)
+        _copy(source, target)
 
     def sync(self, path: Path) -> None:
         """Wait until the contents of a file are on the disk."""
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync_file(path)
 
     def sync_folder(self, path: Path) -> None:
         """Wait until the names in a folder are on the disk."""
-        if os.name == "nt":
-            return
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in NO_FOLDER_SYNC:
-                raise
-        finally:
-            os.close(descriptor)
+        _sync_folder(path)
 
     def replace(self, source: Path, target: Path) -> None:
         """Rename a file in one step, over a file that has that name."""
@@ -120,6 +103,35 @@ class Disk:
 
 
 LOCAL = Disk()
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir()
+        for entry in sorted(source.iterdir()):
+            _copy(entry, target / entry.name)
+        _sync_folder(target)
+    else:
+        shutil.copyfile(source, target)
+        _sync_file(target)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def hidden(path: Path, end: str, token: str = "") -> Path:

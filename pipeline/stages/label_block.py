@@ -185,7 +185,7 @@ def _count(resp: FloatArray) -> LabelResult:
 
 
 def _check(log_density: FloatArray, resp: FloatArray, values: Array, start: int) -> None:
-    """Raise DataError for a row so far out that no component has a density for it."""
+    """Raise DataError for a row whose log density (or Jacobian) is not a number."""
     good = np.isfinite(log_density) & np.isfinite(resp).all(axis=1)
     if not good.all():
         row = int((~good).argmax())

@@ -87,7 +87,7 @@ class Place:
         """Write a configuration whose fits take some dozens of passes, saved after each."""
         whole = {
             "source": {"path": "rows.npy"},
-            "model": {"n_components": [3, 4], "n_init": 2, "tol": 1e-7},
+            "model": {"n_components": 3, "n_init": 2, "tol": 1e-6},
             "checkpoint": {"every": "1 passes"},
             "cluster": {"n_workers": 1, "timeout": "60s"},
             "report": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 
@@ -66,7 +67,9 @@ def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> Non
     eventually(lambda: place.passes("stopped") >= before + 2)
     run.signal_all(signal.SIGINT)  # a terminal sends Ctrl-C to the workers too
     assert run.wait() == 130
-    assert "Traceback" not in run.err.read_text()
+    told = run.err.read_text()
+    assert "Traceback" not in told
+    assert re.search(r"interrupted after pass \d+; the same command goes on from there", told)
     status = place.call("status", "runs/stopped")
     assert status.stdout.startswith("stopped ")
     assert "resumable from pass" in status.stdout

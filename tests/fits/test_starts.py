@@ -93,7 +93,7 @@ def test_random_from_data_is_rows_with_equal_weights_and_the_total_covariance():
 def test_k_means_parallel_is_good():
     rows, _ = clusters(6000, 3, 8, seed=5, apart=12.0)
     frame = frame_of(rows)
-    metric = metric_of(frame, whitened=False)
+    metric = metric_of(frame)
     base = mixture_near(rows, "full", 8)
     costs = []
     for restart in range(5):
@@ -127,7 +127,7 @@ def test_k_means_parallel_is_good():
 
 def test_metric_standardises_and_whitens():
     frame = frame_of(X * np.array([1.0, 500.0]))
-    plain, white = metric_of(frame, whitened=False), metric_of(frame, whitened=True)
+    plain, white = metric_of(frame), metric_of(frame, "whitened")
     rows = frame.forward(X * np.array([1.0, 500.0]))
     np.testing.assert_allclose((rows @ plain).var(axis=0), 1.0, rtol=1e-9)
     np.testing.assert_allclose(np.cov((rows @ white).T, bias=True), np.eye(2), atol=1e-9)

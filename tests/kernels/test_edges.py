@@ -42,6 +42,23 @@ def test_deviations_far_from_one_without_a_frame(kind, deviation):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("deviation", [1e-170, 1e170])
+def test_deviations_whose_squares_are_not_representable(kind, deviation):
+    prepared = prepared_of(kind, 3, 4, spread=2.0)
+    # sizes by hand: a covariance matrix of such size cannot be factorised
+    rows = rows_of(prepared, 300) * deviation
+    other = prepared._replace(means=prepared.means * deviation, factor=prepared.factor / deviation)
+    here = table.e_step(prepared, log_weights_of(4), rows / deviation)
+    with np.errstate(all="ignore"):  # of the second moments
+        there = table.e_step(other, log_weights_of(4), rows)
+    np.testing.assert_allclose(there.log_likelihood, here.log_likelihood, rtol=1e-11)
+    np.testing.assert_allclose(there.count, here.count, rtol=1e-11)
+    np.testing.assert_allclose(
+        there.moments.first / deviation, here.moments.first, rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("D", [2, 20])
 def test_float32_rows_far_from_zero(kind, D):
     prepared = prepared_of(kind, D, 3, shift=1e6)
@@ -145,3 +162,22 @@ def test_one_component_takes_every_row_exactly():
             rows = rows_of(prepared, 777)
             assert float(table.e_step(prepared, np.zeros(1), rows).count[0, 0]) == 777
             assert (table.resp(prepared, np.zeros(1), rows) == 1).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("D", [2, 20])
+def test_rows_that_overflow_in_the_frame_spoil_nothing(kind, D):
+    prepared, log_weights = prepared_of(kind, D, 3, unit=2.0**-100), log_weights_of(3)
+    rows = rows_of(prepared, 300)
+    rows[[5, 290]] = 1e300
+    with np.errstate(over="ignore"):
+        found, oracle = both(prepared, log_weights, rows)
+    assert float(found.n_underflow) == 2
+    np.testing.assert_allclose(found.count, oracle.count, rtol=1e-12)
+    np.testing.assert_allclose(found.moments.first, oracle.moments.first, rtol=1e-12, atol=1e-11)
+    good = np.delete(rows, [5, 290], axis=0)
+    assert np.isfinite(table.log_prob(prepared, rows)).all()
+    np.testing.assert_array_equal(
+        np.delete(table.resp(prepared, log_weights, rows), [5, 290], axis=0),
+        table.resp(prepared, log_weights, good),
+    )

@@ -154,7 +154,9 @@ class Code:
         following = index + step
         more = following.compare("slt", stop)
         joined = [(index.name, "i64", integer(start), following.name)]
-        joined += [(c.name, c.kind, a.name, b.name) for c, a, b in zip(now, carry, after, strict=True)]
+        joined += [
+            (c.name, c.kind, a.name, b.name) for c, a, b in zip(now, carry, after, strict=True)
+        ]
         self.lines[at:at] = [
             f"  {name} = phi {kind} [ {first}, %{before} ], [ {later}, %{self.block} ]"
             for name, kind, first, later in joined

@@ -11,7 +11,7 @@ from __future__ import annotations
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.flat import take
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.lists import CHUNK, list_rows, numbers
+from gmm_dask.kernels.native.lists import list_rows, numbers
 from gmm_dask.kernels.native.multiply import panel_size
 from gmm_dask.kernels.native.values import LANES, Int, Mask, Ptr, Vec
 from gmm_dask.kernels.types import LOG_PROB_MIN
@@ -25,8 +25,8 @@ def exact(key: Key, name: str) -> str:
 
     Arguments of the emitted function: flat (tile, padded), centres (K, padded), constants (K),
     factors (K, panel_size), log_joint (K, tile), label (tile; the component of the highest
-    bound), level (tile; its exact value), top (tile; the highest exact value), work (padded + 2,
-    CHUNK), index (tile + CHUNK) and K.
+    bound), level (tile; its exact value), top (tile; the highest exact value), work (padded + 1,
+    8), index (tile + 8) and K.
 
     Parameters
     ----------
@@ -41,36 +41,29 @@ def exact(key: Key, name: str) -> str:
 
     def component(k: Int, _: list[Vec]) -> None:
         out, index = code.ptr("log_joint").at(k * key.tile), code.ptr("index")
-        count = list_rows(code, key.tile, lambda i: CHOSEN[name](code, k, i, out), index)
+        count, _ = list_rows(
+            code, key.tile, lambda i, _: (CHOSEN[name](code, k, i, out), []), index
+        )
         centre = code.ptr("centres").at(k * key.padded)
         factor = code.ptr("factors").at(k * panel_size(key.n_columns))
 
-        def chunk(a: Int, _: list[Vec]) -> None:
-            evaluate(code, key, index.at(a), centre, factor)
-            for r in range(0, CHUNK, LANES):
-                square = code.ptr("work").at(key.padded * CHUNK).load(r)
-                value = code.maximum(code.ptr("constants").splat(k) - square, low)
-                write(code, name, numbers(index.at(a + r)), out, value)
+        def eight(a: Int, _: list[Vec]) -> None:
+            rows = numbers(index.at(a))
+            work = code.ptr("work")
+            take(code, key, rows, centre, work, LANES)
+            result = work.at(key.padded * LANES)
+            code.call("squares", work, factor, result)
+            value = code.ptr("constants").splat(k) - result.load()
+            write(code, name, rows, out, code.maximum(value, low))
 
-        code.when(count.compare("sgt", 0), lambda: one(code.loop(count, chunk, step=CHUNK)))
+        code.when(count.compare("sgt", 0), lambda: nothing(code.loop(count, eight, step=LANES)))
 
     code.loop(code.integer("K"), component)
     return code.text()
 
 
-def one(_: list[Vec]) -> None:
+def nothing(_: list[Vec]) -> None:
     """Drop what a loop returns."""
-
-
-def evaluate(code: Code, key: Key, index: Ptr, centre: Ptr, factor: Ptr) -> None:
-    """Write the squared lengths of CHUNK listed rows behind the work space."""
-    work = code.ptr("work")
-
-    def eight(r: Int, _: list[Vec]) -> None:
-        take(code, key, numbers(index.at(r)), centre, work.at(r), CHUNK)
-
-    code.loop(CHUNK, eight, step=LANES)
-    code.call("squares", work, factor, work.at(key.padded * CHUNK))
 
 
 def write(code: Code, name: str, rows: list[Int], out: Ptr, value: Vec) -> None:

@@ -30,8 +30,8 @@ ROUND = 1.5 * 2.0**52  # adding it rounds to an integer, which stands in the low
 def exponential(code: Code, x: Vec) -> Vec:
     """Return exp(x) for x <= 0: within 1 unit in the last place, exactly 1 at 0.
 
-    Results below 2^-1022 (arguments below about -708.7, and NaN) are exactly 0: no subnormal
-    number, which would slow the arithmetic that follows, is ever returned.
+    Results below 2^-1022.5 (arguments below about -708.7, and NaN) are exactly 0, so that far
+    components bring no subnormal numbers, which are slow on some processors.
 
     References
     ----------

@@ -13,6 +13,9 @@ from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.tile import bounded
 from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
 
+AT_ONCE = 16
+"""Projected columns that are summed at once."""
+
 
 def load_flat(key: Key) -> str:
     """Return the stage that brings rows into the frame.
@@ -78,19 +81,28 @@ def project(key: Key) -> str:
     P = key.projected
 
     def rows(i: Int, _: list[Vec]) -> None:
-        def block(j: Int, sums: list[Vec]) -> list[Vec]:
-            some = [code.ptr("flat").at((i + r) * key.padded).load(j) for r in range(LANES)]
-            for c, column in enumerate(transposed(some)):
-                weights = code.ptr("projection").at((j + c) * P)
-                sums = [code.fma(weights.splat(d), column, sums[d]) for d in range(P)]
-            return sums
-
-        found = code.loop(key.padded, block, [code.const(0.0)] * P, step=LANES)
-        for d, value in enumerate(found):
-            code.ptr("projected").at(d * key.tile).store(i, value)
+        for start in range(0, P, AT_ONCE):
+            some = range(start, min(start + AT_ONCE, P))
+            for d, value in zip(some, project_rows(code, key, i, some), strict=True):
+                code.ptr("projected").at(d * key.tile).store(i, value)
 
     code.loop(key.tile, rows, step=LANES)
     return code.text()
+
+
+def project_rows(code: Code, key: Key, i: Int, directions: range) -> list[Vec]:
+    """Return the products of eight rows with some columns of the projection."""
+
+    def block(j: Int, sums: list[Vec]) -> list[Vec]:
+        some = [code.ptr("flat").at((i + r) * key.padded).load(j) for r in range(LANES)]
+        for c, column in enumerate(transposed(some)):
+            weights = code.ptr("projection").at((j + c) * key.projected)
+            pairs = zip(directions, sums, strict=True)
+            sums = [code.fma(weights.splat(d), column, total) for d, total in pairs]
+        return sums
+
+    zeros = [code.const(0.0) for _ in directions]
+    return code.loop(key.padded, block, zeros, step=LANES)
 
 
 def take(code: Code, key: Key, index: Sequence[Int], centre: Ptr, out: Ptr, stride: int) -> None:

@@ -30,6 +30,8 @@ class Key(NamedTuple):
     """Sum over lists of the rows with a share in a component, instead of all rows."""
     projected: int
     """Columns of the projection that bounds densities first; 0: no bounds."""
+    metric: bool = False
+    """Compare rows and means by the length of their projected difference, not by densities."""
 
     @property
     def padded(self) -> int:

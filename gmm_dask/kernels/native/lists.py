@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Ptr
-
-CHUNK = 32
-"""Rows that are taken off a list at once; lists are padded to a multiple."""
+from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Ptr, Vec
 
 
 def positions() -> str:
@@ -22,33 +20,45 @@ def positions() -> str:
     )
 
 
-def list_rows(code: Code, n: int, chosen: Callable[[Int], Mask], index: Ptr) -> Int:
-    """Write the numbers of the chosen rows, ascending, and return how many there are.
+def list_rows(
+    code: Code,
+    n: int,
+    choose: Callable[[Int, list[Vec]], tuple[Mask, list[Vec]]],
+    index: Ptr,
+    carry: Sequence[Vec] = (),
+) -> tuple[Int, list[Vec]]:
+    """Write the numbers of chosen rows, ascending, and return how many there are.
 
     Parameters
     ----------
     n : int
         Rows of the tile.
-    chosen : callable
-        Takes the number of the first of eight rows, returns which of them are chosen.
+    choose : callable
+        Takes the number of the first of eight rows and the carried sums, returns which of the
+        rows are chosen and the next sums.
     index : Ptr
-        Room for n + CHUNK integers; the list is padded by copies of its first entry.
+        Room for n + 8 integers; the list is padded by copies of its first entry, up to a whole
+        number of vectors.
+    carry : sequence of Vec
+        Sums over all rows that are taken by the way; returned.
     """
 
-    def rows(i: Int, carry: list[Int]) -> list[Int]:
-        bits = chosen(i).bits()
+    def rows(i: Int, carried: list[Any]) -> list[Vec | Int]:
+        count, *sums = carried
+        mask, sums = choose(i, sums)
+        bits = mask.bits()
         at = code.emit(f"getelementptr inbounds i8, ptr @positions, i64 {(bits * LANES).name}")
         bytes_ = code.emit(f"load <{LANES} x i8>, ptr {at}, align 1")
         numbers = code.emit(f"zext <{LANES} x i8> {bytes_} to {BITS}")
         found = code.emit(f"add {BITS} {numbers}, {splat_integer(code, i)}")
-        code.line(f"store {BITS} {found}, ptr {index.at(carry[0]).name}, align 8")
-        return [carry[0] + Int(code, code.emit(f"call i64 @llvm.ctpop.i64(i64 {bits.name})"))]
+        code.line(f"store {BITS} {found}, ptr {index.at(count).name}, align 8")
+        more = Int(code, code.emit(f"call i64 @llvm.ctpop.i64(i64 {bits.name})"))
+        return [count + more, *sums]
 
-    count: Int = code.loop(n, rows, [code.constant(0)], step=LANES)[0]
+    count, *sums = code.loop(n, rows, [code.constant(0), *carry], step=LANES)
     first = splat_integer(code, index.number(0))
-    for more in range(0, CHUNK, LANES):
-        code.line(f"store {BITS} {first}, ptr {index.at(count + more).name}, align 8")
-    return count
+    code.line(f"store {BITS} {first}, ptr {index.at(count).name}, align 8")
+    return count, sums
 
 
 def splat_integer(code: Code, value: Int) -> str:

@@ -5,8 +5,11 @@ Sums stay in eight lanes (rows i, i + 8, ... of each tile) until the end of a bl
 
 from __future__ import annotations
 
+from functools import cache
+
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.density import TILE, packed_size
+from gmm_dask.kernels.native.density import packed_size
+from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
 
 ONE, SQUARE = -1, -2
@@ -15,6 +18,7 @@ Sum = tuple[int, int]
 which is a multiple of |y|^2."""
 
 
+@cache
 def sums_of(form: str, n_columns: int) -> list[Sum]:
     """Return what is summed for each component, in the order of storage."""
     D = n_columns
@@ -37,27 +41,24 @@ def groups(pairs: list[Sum], registers: int) -> list[list[Sum]]:
     return runs
 
 
-def moments(form: str, n_columns: int, registers: int, name: str = "moments") -> str:
+def moments(key: Key, form: str, name: str) -> str:
     """Return the stage that adds one tile to the sums.
 
-    Arguments of the emitted function: tile, parameters, log_joint (K, TILE; read by spherical
-    alone), shares (K, TILE), weight (TILE), sums (K, number of sums, LANES) and K. The shares
+    Arguments of the emitted function: tile, parameters, log_joint (K, tile; read by spherical
+    alone), shares (K, tile), weight (tile), sums (K, number of sums, LANES) and K. The shares
     come out multiplied by the weights.
-
-    Parameters
-    ----------
-    registers : int
-        How many vectors may be live at once; the tile is swept again for each group of sums.
+    The tile is swept again for each group of sums that fits into registers.
     """
     code = Code(name, "tile parameters log_joint shares weight sums K")
-    pairs = sums_of(form, n_columns)
+    pairs = sums_of(form, key.n_columns)
+    squares = any(a >= 0 and b >= 0 for a, b in pairs)
 
     def component(k: Int, _: list[Vec]) -> None:
-        of_k = code.ptr("parameters").at(k * packed_size(form, n_columns))
+        of_k = code.ptr("parameters").at(k * packed_size(form, key.n_columns))
         sums = code.ptr("sums").at(k * (len(pairs) * LANES))
         number = 0
-        for group in groups(pairs, registers):
-            for value in sweep(code, k, of_k, group, weigh=number == 0):
+        for group in groups(pairs, key.registers):
+            for value in sweep(code, key, k, of_k, group, number == 0, squares):
                 sums.store(number * LANES, sums.load(number * LANES) + value)
                 number += 1
 
@@ -65,38 +66,47 @@ def moments(form: str, n_columns: int, registers: int, name: str = "moments") ->
     return code.text()
 
 
-def sweep(code: Code, k: Int, of_k: Ptr, group: list[Sum], weigh: bool) -> list[Vec]:
-    """Sum one group over the rows of the tile; the first sweep of a component weighs the shares."""
-    shares = code.ptr("shares").at(k * TILE)
+def sweep(
+    code: Code, key: Key, k: Int, of_k: Ptr, group: list[Sum], weigh: bool, squares: bool
+) -> list[Vec]:
+    """Sum one group over the rows of the tile.
+
+    Parameters
+    ----------
+    weigh : bool
+        Multiply the shares by the weights: in the first sweep of a component.
+    squares : bool
+        Whether the form has second moments: then weighted columns are needed anyway.
+    """
+    shares = code.ptr("shares").at(k * key.tile)
 
     def rows(i: Int, sums: list[Vec]) -> list[Vec]:
         r = shares.load(i)
         if weigh:
             r = r * code.ptr("weight").load(i)
             shares.store(i, r)
-        result = add_rows(
-            code, code.ptr("tile").at(i), of_k, r, dict(zip(group, sums, strict=True))
-        )
+        result = add_rows(code, key, i, of_k, r, dict(zip(group, sums, strict=True)), squares)
         if (ONE, SQUARE) in group:
-            square = of_k.splat(0) - code.ptr("log_joint").at(k * TILE).load(i)
+            square = of_k.splat(0) - code.ptr("log_joint").at(k * key.tile).load(i)
             result[ONE, SQUARE] = code.fma(r, square, result[ONE, SQUARE])
         return [result[pair] for pair in group]
 
-    return code.loop(TILE, rows, [code.const(0.0)] * len(group), step=LANES)
+    return code.loop(key.tile, rows, [code.const(0.0)] * len(group), step=LANES)
 
 
-def add_rows(code: Code, rows: Ptr, of_k: Ptr, r: Vec, sums: dict[Sum, Vec]) -> dict[Sum, Vec]:
+def add_rows(
+    code: Code, key: Key, i: Int, of_k: Ptr, r: Vec, sums: dict[Sum, Vec], squares: bool
+) -> dict[Sum, Vec]:
     """Return the sums with eight rows added, column after column so that few are live."""
-    squares = {i for i, j in sums if i >= 0 and j >= 0}
     weighted: dict[int, Vec] = {}
     for j in sorted({column for pair in sums for column in pair if column >= 0}):
-        y = rows.load(j * TILE) - of_k.splat(1 + j)
-        if j in squares:
+        y = code.ptr("tile").at(i + j * key.tile).load() - of_k.splat(1 + j)
+        if squares and any(a == j for a, _ in sums):
             weighted[j] = r * y
-        sums |= {(i, c): code.fma(weighted[i], y, sums[i, c]) for i, c in sums if c == j}
+        sums |= {(a, b): code.fma(weighted[a], y, sums[a, b]) for a, b in sums if b == j}
         if (j, ONE) in sums:
             total = sums[j, ONE]
-            sums[j, ONE] = total + weighted[j] if j in squares else code.fma(r, y, total)
+            sums[j, ONE] = total + weighted[j] if squares else code.fma(r, y, total)
     if (ONE, ONE) in sums:
         sums[ONE, ONE] = sums[ONE, ONE] + r
     return sums

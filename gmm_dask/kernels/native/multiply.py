@@ -1,7 +1,7 @@
-"""Products of rows with a triangular factor, in blocks of registers.
+"""Products of eight rows with a triangular factor, in blocks of registers.
 
-Six columns of the factor meet four vectors of eight rows: 24 sums in registers for every ten
-loads. Above some sixteen columns this replaces the code that is unrolled over all columns.
+Some columns of the factor meet one vector of rows: as many sums in registers, a broadcast for
+each multiplication. Above some sixteen columns this replaces code unrolled over all columns.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import numpy as np
 from gmm_dask.blocks import FloatArray
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.lists import CHUNK
 from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
 
 Block = tuple[int, int]
 """First column and number of columns."""
 
 
+WIDTH = 12
+"""Columns of a block."""
+
+
 def column_blocks(n_columns: int) -> list[Block]:
-    """Return blocks of six columns, the first of what remains: short where columns are short."""
+    """Return blocks of WIDTH columns, the first of what remains: short where columns are short."""
     first = n_columns % WIDTH or WIDTH
     starts = [0, *range(first, n_columns, WIDTH)]
     return [(start, WIDTH if start else first) for start in starts]
-
-
-WIDTH = 6
 
 
 def panels(factors: FloatArray) -> FloatArray:
@@ -47,72 +47,84 @@ def panel_size(n_columns: int) -> int:
 
 
 def products(
-    code: Code,
-    key: Key,
-    rows: Ptr,
-    stride: int,
-    factor: Ptr,
-    use: Callable[[int, list[list[Vec]]], None],
+    code: Code, key: Key, rows: Ptr, stride: int, factor: Ptr, use: Callable[[int, Vec], None]
 ) -> None:
-    """Multiply CHUNK rows by a factor, and hand each block of columns to `use`.
+    """Multiply eight rows by a factor, and hand each column of the product to `use`.
 
     Parameters
     ----------
     rows : Ptr
-        (D, CHUNK), columns `stride` apart.
+        (D, 8), columns `stride` apart.
     factor : Ptr
         As made by `panels`.
     use : callable
-        Takes the first column and the products, [column][vector of rows].
+        Takes the number of a column and the column.
     """
-    vectors = range(0, CHUNK, LANES)
-
-    def add(sums: list[list[Vec]], i: Int | int, factors: list[Vec]) -> list[list[Vec]]:
-        y = [rows.at(i * stride).load(r) for r in vectors]
-        return [
-            [code.fma(u, a, b) for a, b in zip(y, column, strict=True)]
-            for u, column in zip(factors, sums, strict=True)
-        ]
-
     at = 0
     for start, width in column_blocks(key.n_columns):
-        sums = [[code.const(0.0) for _ in vectors] for _ in range(width)]
-        if start:
-            panel = factor.at(at)
+        for first in range(0, width, key.registers):
+            some = range(first, min(first + key.registers, width))
+            sums = [code.const(0.0) for _ in some]
+            if start:
+                sums = above(code, rows, stride, (factor.at(at), start, width), some)
+            within(
+                code,
+                rows.at(start * stride),
+                stride,
+                (factor, at + start * width, width),
+                some,
+                sums,
+            )
+            for c, z in zip(some, sums, strict=True):
+                use(start + c, z)
+        at += start * width + width * (width + 1) // 2
 
-            def above(i: Int, flat: list[Vec], width: int = width, panel: Ptr = panel) -> list[Vec]:
-                n = len(vectors)
-                columns = [flat[c * n : (c + 1) * n] for c in range(width)]
-                here = panel.at(i * width)
-                new = add(columns, i, [here.splat(c) for c in range(width)])
-                return [v for column in new for v in column]
 
-            flat = code.loop(start, above, [v for column in sums for v in column])
-            n = len(vectors)
-            sums = [flat[c * n : (c + 1) * n] for c in range(width)]
-        at += start * width
-        for t in range(width):
-            factors = [factor.splat(at + c) for c in range(width - t)]
-            sums[t:] = add(sums[t:], start + t, factors)
-            at += width - t
-        use(start, sums)
+def above(
+    code: Code, rows: Ptr, stride: int, panel: tuple[Ptr, int, int], columns: range
+) -> list[Vec]:
+    """Sum over the full rows of a panel: those above its triangle."""
+    numbers, height, width = panel
+
+    def add(i: Int, sums: list[Vec]) -> list[Vec]:
+        y = rows.at(i * stride).load()
+        here = numbers.at(i * width)
+        return [code.fma(here.splat(c), y, z) for c, z in zip(columns, sums, strict=True)]
+
+    return code.loop(height, add, [code.const(0.0) for _ in columns])
+
+
+def within(
+    code: Code,
+    rows: Ptr,
+    stride: int,
+    triangle: tuple[Ptr, int, int],
+    columns: range,
+    sums: list[Vec],
+) -> None:
+    """Add the triangle of a panel, unrolled."""
+    numbers, at, width = triangle
+    for t in range(columns[-1] + 1):
+        y = rows.at(t * stride).load()
+        for n, c in enumerate(columns):
+            if c >= t:
+                sums[n] = code.fma(numbers.splat(at + c - t), y, sums[n])
+        at += width - t
 
 
 def squares(key: Key) -> str:
-    """Return the function that computes ``|y @ U|^2`` of CHUNK rows.
+    """Return the function that computes ``|y @ U|^2`` of eight rows.
 
-    Arguments of the emitted function: rows (padded, CHUNK), factor and result (CHUNK).
+    Arguments of the emitted function: rows (padded, 8), factor and result (8).
     """
     code = Code("squares", "rows factor result")
-    totals = [code.const(0.0) for _ in range(0, CHUNK, LANES)]
+    total = [code.const(0.0)]
 
-    def use(_: int, sums: list[list[Vec]]) -> None:
-        for column in sums:
-            totals[:] = [code.fma(z, z, q) for z, q in zip(column, totals, strict=True)]
+    def use(_: int, z: Vec) -> None:
+        total[0] = code.fma(z, z, total[0])
 
-    products(code, key, code.ptr("rows"), CHUNK, code.ptr("factor"), use)
-    for r, total in enumerate(totals):
-        code.ptr("result").store(r * LANES, total)
+    products(code, key, code.ptr("rows"), LANES, code.ptr("factor"), use)
+    code.ptr("result").store(0, total[0])
     return code.text()
 
 
@@ -123,13 +135,11 @@ def whiten_columns(key: Key) -> str:
     """
     code = Code("whiten_columns", "tile factor whitened")
 
-    def chunk(i: Int, _: list[Vec]) -> None:
-        def use(start: int, sums: list[list[Vec]]) -> None:
-            for c, column in enumerate(sums, start):
-                for r, z in enumerate(column):
-                    code.ptr("whitened").at(c * key.tile).store(i + r * LANES, z)
+    def rows(i: Int, _: list[Vec]) -> None:
+        def use(c: int, z: Vec) -> None:
+            code.ptr("whitened").at(c * key.tile).store(i, z)
 
         products(code, key, code.ptr("tile").at(i), key.tile, code.ptr("factor"), use)
 
-    code.loop(key.tile, chunk, step=CHUNK)
+    code.loop(key.tile, rows, step=LANES)
     return code.text()

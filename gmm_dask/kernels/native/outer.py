@@ -1,7 +1,7 @@
 """Weighted sums about the means over lists of the rows that have a share.
 
-Eight columns are one vector, so that the work is proportional to the length of a list. Sums of
-squares are products of blocks of eight rows with up to three vectors of the lower triangle.
+Eight columns are one vector, so that the work is proportional to the length of a list. Of second
+moments the lower triangle is summed, in blocks of eight rows and three vectors.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def list_moments(key: Key, form: str, name: str) -> str:
 
     Arguments of the emitted function: flat (tile, padded), centres (K, padded), constants (K),
     log_joint (K, tile; read by spherical alone), shares (K, tile), weight (tile), sums (K,
-    list_size), work (2, PART, padded), index (tile + CHUNK) and K. The shares come out multiplied
+    list_size), work (2, PART, padded), index (tile + 8) and K. The shares come out multiplied
     by the weights. Shares below 2^-72 are left out of the moments, unless they were given.
     """
     code = Code(name, "flat centres constants log_joint shares weight sums work index K")
@@ -41,8 +41,14 @@ def list_moments(key: Key, form: str, name: str) -> str:
         count = weigh(code, key, form, k, sums)
         centre = code.ptr("centres").at(k * key.padded)
         shares = code.ptr("shares").at(k * key.tile)
-        body = full if form == "full" else round_or_diag
-        code.when(count.compare("sgt", 0), lambda: body(code, key, form, count, centre, shares, sums))
+
+        def add() -> None:
+            if form == "full":
+                full(code, key, count, centre, shares, sums)
+            else:
+                round_or_diag(code, key, form, count, centre, shares, sums)
+
+        code.when(count.compare("sgt", 0), add)
 
     code.loop(code.integer("K"), component)
     return code.text()
@@ -53,16 +59,21 @@ def weigh(code: Code, key: Key, form: str, k: Int, sums: Ptr) -> Int:
     shares = code.ptr("shares").at(k * key.tile)
     cut = code.const(0.0 if key.task == "moments" else NEGLIGIBLE_SHARE)
 
-    def chosen(i: Int) -> Mask:
+    def choose(i: Int, totals: list[Vec]) -> tuple[Mask, list[Vec]]:
         r = shares.load(i) * code.ptr("weight").load(i)
         shares.store(i, r)
-        sums.store(0, sums.load(0) + r)
+        new = [totals[0] + r]
         if form == "spherical":
             square = code.ptr("constants").splat(k) - code.ptr("log_joint").at(k * key.tile).load(i)
-            sums.store(LANES, code.fma(r, square, sums.load(LANES)))
-        return r > cut
+            new.append(code.fma(r, square, totals[1]))
+        return r > cut, new
 
-    return list_rows(code, key.tile, chosen, code.ptr("index"))
+    places = [0, LANES] if form == "spherical" else [0]
+    start = [sums.load(place) for place in places]
+    count, totals = list_rows(code, key.tile, choose, code.ptr("index"), start)
+    for place, total in zip(places, totals, strict=True):
+        sums.store(place, total)
+    return count
 
 
 def round_or_diag(
@@ -92,25 +103,24 @@ def round_or_diag(
             sums.store(place, total)
 
 
-def full(
-    code: Code, key: Key, form: str, count: Int, centre: Ptr, shares: Ptr, sums: Ptr
-) -> None:
+def full(code: Code, key: Key, count: Int, centre: Ptr, shares: Ptr, sums: Ptr) -> None:
     """Add up first and second moments, PART rows of the list at a time."""
 
     def part(start: Int, _: list[Vec]) -> None:
         n = (count - start).minimum(PART)
         gather(code, key, start, n, centre, shares, sums.at(2 * LANES))
-        for i in range(0, key.n_columns, LANES):
-            for j in range(0, i + LANES, 3 * LANES):
-                width = min(3 * LANES, i + LANES - j)
-                block(code, key, n, sums.at(2 * LANES + key.padded), i, range(j, j + width, LANES))
+        second = sums.at(2 * LANES + key.padded)
+        height, width = (8, 3) if key.registers >= 28 else (4, 1)
+        for i in range(0, key.n_columns, height):
+            rows = range(i, min(i + height, key.n_columns))
+            vectors = range(0, rows[-1] + 1, LANES)
+            for j in range(0, len(vectors), width):
+                block(code, key, n, second, rows, vectors[j : j + width])
 
     code.loop(count, part, step=PART)
 
 
-def gather(
-    code: Code, key: Key, start: Int, n: Int, centre: Ptr, shares: Ptr, first: Ptr
-) -> None:
+def gather(code: Code, key: Key, start: Int, n: Int, centre: Ptr, shares: Ptr, first: Ptr) -> None:
     """Write differences and weighted differences of listed rows, and add up the latter."""
     work, columns = code.ptr("work"), range(0, key.padded, LANES)
 
@@ -129,18 +139,18 @@ def gather(
         first.store(j, total)
 
 
-def block(code: Code, key: Key, n: Int, second: Ptr, i: int, columns: range) -> None:
-    """Add up the products of (up to) eight weighted columns from i with some vectors."""
-    work, rows = code.ptr("work"), range(i, min(i + LANES, key.n_columns))
+def block(code: Code, key: Key, n: Int, second: Ptr, rows: range, columns: range) -> None:
+    """Add up the products of some weighted columns with some vectors of columns."""
+    work = code.ptr("work")
     places = [row * key.padded + j for row in rows for j in columns]
 
-    def row(a: Int, carry: list[Vec]) -> list[Vec]:
+    def add(a: Int, carry: list[Vec]) -> list[Vec]:
         y = [work.at(a * key.padded).load(j) for j in columns]
         weighted = work.at((a + PART) * key.padded)
         factors = [weighted.splat(row) for row in rows]
         pairs = [(w, one) for w in factors for one in y]
         return [code.fma(w, one, total) for (w, one), total in zip(pairs, carry, strict=True)]
 
-    totals = code.loop(n, row, [second.load(place) for place in places])
+    totals = code.loop(n, add, [second.load(place) for place in places])
     for place, total in zip(places, totals, strict=True):
         second.store(place, total)

@@ -1,48 +1,45 @@
 """Whole passes over a block, put together from the stages.
 
 Every pass takes the address of a table of addresses (`TABLE`). ``counts`` holds N, the number of
-rows to read (a multiple of TILE), VALID, how many of them count, and K.
+rows to read (a multiple of the tile), VALID, how many of them count, and K.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.density import TILE, density
-from gmm_dask.kernels.native.moments import moments
-from gmm_dask.kernels.native.softmax import labels, softmax
-from gmm_dask.kernels.native.tile import load_shares, load_tile, whiten
-from gmm_dask.kernels.native.values import LANES, VEC, Int, Ptr, Vec
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.outer import PART
+from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
 
 TABLE = (
-    "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "sums", "scatter", "top",
-    "total", "lost", "given", "zeros", "out", "scratch", "counts",
+    "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "centres", "constants",
+    "factors", "projection", "bounds", "zeros", "given", "sums", "scatter", "top", "total", "lost",
+    "out", "entropy", "scratch", "counts",
 )  # fmt: skip
-TASKS = ("e_step", "log_prob", "resp", "label", "moments")
 
 
-class Key(NamedTuple):
-    """What one module of machine code is made for. Travels between processes."""
+def rooms(key: Key) -> dict[str, tuple[int, int]]:
+    """Return the scratch space of a pass: numbers for each component, and numbers beside."""
+    T, D = key.tile, key.n_columns
+    found = {"log_joint": (T, 0), "shares": (0 if key.in_place else T, 0)}
+    found |= dict.fromkeys(("top", "total", "weight", "entropy"), (0, T))
+    found |= dict.fromkeys(("label", "level"), (0, T))
+    found["tile"] = (0, key.padded * T)
+    found["whitened"] = (0, D * T if key.form == "tied" else 0)
+    if key.lists:
+        found |= {"flat": (0, key.padded * T), "projected": (0, key.projected * T)}
+        found |= {"index": (0, T + LANES)}
+        found |= {"work": (0, max((key.padded + 1) * LANES, 2 * PART * key.padded))}
+    return found
 
-    task: str
-    """e_step: statistics; log_prob, resp, label: values per row; moments: from given shares."""
-    form: str
-    n_columns: int
-    kind: str
-    """"double" or "float": the rows that are read."""
-    hard: bool
-    registers: int
 
-
-def in_place(key: Key) -> bool:
-    """Return whether shares replace the log joint densities; spherical sums need both."""
-    return key.form != "spherical"
+def scratch_size(key: Key, n_components: int) -> int:
+    """Return how many float64 of scratch space a pass needs."""
+    return sum(of_k * n_components + beside for of_k, beside in rooms(key).values())
 
 
 class Pass:
-    """Addresses and counts of a pass under construction."""
+    """A pass under construction: its addresses, and calls of the stages."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -50,155 +47,121 @@ class Pass:
         table = self.code.ptr("table")
         self.at = {name: table.address(i) for i, name in enumerate(TABLE)}
         self.n, self.valid, self.K = (self.at["counts"].number(i) for i in range(3))
-        D = key.n_columns
-        self.tile = self.at["scratch"]
-        self.whitened = self.tile.at(D * TILE) if key.form == "tied" else self.tile
-        after = self.whitened.at(D * TILE)
-        self.top, self.total, self.weight = (after.at(i * TILE) for i in range(3))
-        self.log_joint = after.at(3 * TILE)
-        self.shares = self.log_joint
-        if not in_place(key):
-            self.shares = self.log_joint.at(self.K * TILE)
+        place = self.at["scratch"]
+        for name, (of_k, beside) in rooms(key).items():
+            self.at[f"tile {name}"] = place
+            place = place.at(self.K * of_k + beside if of_k else beside)
+        if key.in_place:
+            self.at["tile shares"] = self.room("log_joint")
+        if key.form != "tied":
+            self.at["tile whitened"] = self.room("tile")
+
+    def room(self, name: str) -> Ptr:
+        """Return the scratch space of a name."""
+        return self.at[f"tile {name}"]
+
+    def call(self, stage: str, arguments: str, *more: Ptr | Int) -> None:
+        """Call a stage; arguments are names of scratch space, or with ``*`` of the table."""
+        found = [
+            self.at[name[1:]] if name.startswith("*") else self.room(name)
+            for name in arguments.split()
+        ]
+        self.code.call(stage, *found, *more)
 
     def load(self, i: Int) -> None:
-        """Bring rows i to i + TILE into the frame."""
-        key, at = self.key, self.at
-        rows = at["rows"].at(i * key.n_columns, key.kind)
-        self.code.call("load_tile", rows, at["shift"], at["inverse_scale"], self.tile)
-        if key.form == "tied":
-            self.code.call("whiten", self.tile, at["origin"], at["factor"], self.whitened)
+        """Bring the rows from i on into the frame."""
+        rows = self.at["rows"].at(i * self.key.n_columns, self.key.kind)
+        tied = self.key.form == "tied"
+        if not self.key.lists:
+            self.code.call(
+                "load_tile", rows, self.at["shift"], self.at["inverse_scale"], self.room("tile")
+            )
+            if tied:
+                self.call("whiten", "tile *origin *factor whitened")
+            return
+        self.code.call(
+            "load_flat", rows, self.at["shift"], self.at["inverse_scale"], self.room("flat")
+        )
+        if self.key.form != "full" and not self.key.metric:
+            self.call("columns", "flat *origin tile")
+        if tied:
+            self.call("whiten_columns", "tile *factor whitened")
 
     def density(self) -> None:
         """Compute log joint densities and their row maxima."""
-        parameters = self.at["parameters"]
-        self.code.call("density", self.whitened, parameters, self.log_joint, self.top, self.K)
+        if self.key.metric:
+            self.call("project", "flat *projection projected")
+            self.call("bounds", "projected *bounds log_joint top", self.K)
+            return
+        if not self.key.lists or self.key.form != "full":
+            self.call("density", "whitened *parameters log_joint top", self.K)
+            return
+        work = "log_joint label level top work index"
+        if self.key.projected:
+            self.call("project", "flat *projection projected")
+            self.call("bounds", "projected *bounds log_joint top", self.K)
+            self.call("labels", "log_joint top label", self.K)
+            self.call("winners", f"flat *centres *constants *factors {work}", self.K)
+            self.call("survivors", f"flat *centres *constants *factors {work}", self.K)
+        else:
+            self.call("everywhere", f"flat *centres *constants *factors {work}", self.K)
 
     def softmax(self, i: Int) -> None:
         """Compute shares, and note which rows are lost."""
         lost = self.at["lost"].at(i // LANES, "i8")
-        row = (self.top, self.total, self.weight, lost)
-        self.code.call("softmax", self.log_joint, self.shares, *row, self.K, self.valid - i)
+        rest = self.valid - i
+        row = [
+            self.room(name) for name in ("log_joint", "shares", "top", "total", "weight", "entropy")
+        ]
+        self.code.call("softmax", *row, lost, self.K, rest)
 
     def moments(self) -> None:
         """Add the tile to the sums."""
-        weighted = (self.log_joint, self.shares, self.weight)
-        parameters, sums = self.at["parameters"], self.at["sums"]
-        self.code.call("moments", self.whitened, parameters, *weighted, sums, self.K)
+        one = self.code.constant(1)
+        if self.key.lists:
+            of = "log_joint shares weight *sums work index"
+            self.call("moments", f"flat *centres *constants {of}", self.K)
+            if self.key.form == "tied":
+                of = "log_joint total weight *scatter work index"
+                self.call("scatter", f"flat *origin *constants {of}", one)
+            return
+        self.call("moments", "whitened *parameters log_joint shares weight *sums", self.K)
         if self.key.form == "tied":
-            weighted = (self.log_joint, self.total, self.weight)
-            scatter, one = self.at["scatter"], self.code.constant(1)
-            self.code.call("scatter", self.whitened, self.at["zeros"], *weighted, scatter, one)
+            self.call("scatter", "whitened *zeros log_joint total weight *scatter", one)
 
     def per_tile(self, i: Int) -> None:
         """Write the lanes' sums of maxima and products of totals: the log-likelihood's parts."""
+        top, total = self.room("top"), self.room("total")
 
         def rows(r: Int, carry: list[Vec]) -> list[Vec]:
-            return [carry[0] + self.top.load(r), carry[1] * self.total.load(r)]
+            return [carry[0] + top.load(r), carry[1] * total.load(r)]
 
         start = [self.code.const(0.0), self.code.const(1.0)]
-        lanes = self.code.loop(TILE, rows, start, step=LANES)
+        lanes = self.code.loop(self.key.tile, rows, start, step=LANES)
         for name, value in zip(("top", "total"), lanes, strict=True):
-            self.at[name].store((i // TILE) * LANES, value)
+            self.at[name].store((i // self.key.tile) * LANES, value)
 
     def per_row(self, i: Int) -> None:
-        """Write each row's maximum and total."""
+        """Write each row's maximum, total and entropy."""
+        names = ("top", "total", "entropy") if self.key.task == "assign" else ("top", "total")
 
         def rows(r: Int, _: list[Vec]) -> None:
-            self.at["top"].at(i).store(r, self.top.load(r))
-            self.at["total"].at(i).store(r, self.total.load(r))
+            for name in names:
+                self.at[name].at(i).store(r, self.room(name).load(r))
 
-        self.code.loop(TILE, rows, step=LANES)
+        self.code.loop(self.key.tile, rows, step=LANES)
 
-    def write(self, i: Int, source: Ptr, weigh: bool) -> None:
-        """Write a tile (K, TILE) to the output (n, K)."""
-        out = self.at["out"].at(i * self.K)
+    def write(self, i: Int, source: str, weigh: bool) -> None:
+        """Write a tile (K, tile) to the output (n, K)."""
+        out, values = self.at["out"].at(i * self.K), self.room(source)
 
         def rows(r: Int, _: list[Vec]) -> None:
             def component(k: Int, _: list[Vec]) -> None:
-                value = source.at(k * TILE).load(r)
+                value = values.at(k * self.key.tile).load(r)
                 if weigh:
-                    value = value * self.weight.load(r)
-                out.at(r * self.K).at(k).scatter(self.K, value)
+                    value = value * self.room("weight").load(r)
+                out.at(r * self.K + k).scatter(self.K, value)
 
             self.code.loop(self.K, component)
 
-        self.code.loop(TILE, rows, step=LANES)
-
-
-def run(key: Key) -> str:
-    """Return the public function of a module."""
-    p = Pass(key)
-
-    def tile(i: Int, _: list[Vec]) -> None:
-        p.load(i)
-        BODY[key.task](p, i)
-
-    p.code.loop(p.n, tile, step=TILE)
-    return p.code.text()
-
-
-def e_step(p: Pass, i: Int) -> None:
-    """E-step and statistics of a tile."""
-    p.density()
-    p.softmax(i)
-    p.per_tile(i)
-    p.moments()
-
-
-def log_prob(p: Pass, i: Int) -> None:
-    """Log joint densities of a tile."""
-    p.density()
-    p.write(i, p.log_joint, weigh=False)
-
-
-def resp(p: Pass, i: Int) -> None:
-    """Responsibilities of a tile."""
-    p.density()
-    p.softmax(i)
-    p.per_row(i)
-    p.write(i, p.shares, weigh=True)
-
-
-def label(p: Pass, i: Int) -> None:
-    """Likeliest components of a tile, and what their probabilities follow from."""
-    p.density()
-    p.code.call("labels", p.log_joint, p.top, p.at["out"].at(i), p.K)
-    p.softmax(i)
-    p.per_row(i)
-
-
-def given_moments(p: Pass, i: Int) -> None:
-    """Statistics of a tile from given responsibilities."""
-    given = p.at["given"].at(i * p.K)
-    p.code.call("load_shares", given, p.shares, p.weight, p.total, p.K, p.valid - i)
-    if p.key.form == "spherical":
-        p.density()
-    p.moments()
-
-
-BODY = {
-    "e_step": e_step,
-    "log_prob": log_prob,
-    "resp": resp,
-    "label": label,
-    "moments": given_moments,
-}
-
-
-def module(key: Key) -> str:
-    """Return the LLVM text of a module: its pass and the stages that this calls."""
-    D = key.n_columns
-    stages: dict[str, Callable[[], str]] = {
-        "load_tile": lambda: load_tile(key.kind, D),
-        "load_shares": load_shares,
-        "whiten": lambda: whiten(D),
-        "density": lambda: density(key.form, D),
-        "softmax": lambda: softmax(key.hard, in_place(key)),
-        "labels": labels,
-        "moments": lambda: moments(key.form, D, key.registers),
-        "scatter": lambda: moments("full", D, key.registers, name="scatter"),
-    }
-    whole = run(key)
-    fma = f"declare {VEC} @llvm.fma.v{LANES}f64({VEC}, {VEC}, {VEC})\n"
-    called = [make() for name, make in stages.items() if f"@{name}(" in whole]
-    return "\n".join([fma, *called, whole])
+        self.code.loop(self.key.tile, rows, step=LANES)

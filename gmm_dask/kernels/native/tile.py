@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.density import TILE
+from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.values import LANES, Int, Vec
-
-UNROLLED = 16
-FARTHEST = 1e300
+from gmm_dask.kernels.types import FARTHEST
 
 
-def load_tile(kind: str, n_columns: int) -> str:
-    """Return the stage that turns TILE rows into columns, in the frame.
+def load_tile(key: Key) -> str:
+    """Return the stage that turns rows into columns, in the frame, eight rows at a time.
 
-    Arguments of the emitted function: rows (TILE, D), shift (D), inverse_scale (D) and tile (D,
-    TILE). Coordinates beyond 1e300 are drawn in, so that 0 times any of them is 0.
-
-    Parameters
-    ----------
-    kind : str
-        "double" or "float": the type of the rows. float32 are widened before the shift.
+    Arguments of the emitted function: rows (tile, D), shift (D), inverse_scale (D) and tile (D,
+    tile). float32 are widened before the shift. Coordinates beyond 1e300 are drawn in, so that 0
+    times any of them is 0.
     """
     code = Code("load_tile", "rows shift inverse_scale tile")
-    source, tile = code.ptr("rows"), code.ptr("tile")
+    D = key.n_columns
 
     def rows(i: Int, _: list[Vec]) -> None:
-        first = source.at(i * n_columns, kind)
-
-        def column(j: Int | int, _: list[Vec]) -> None:
-            x = first.at(j, kind).gather(n_columns, kind)
+        first = code.ptr("rows").at(i * D, key.kind)
+        for j in range(D):
+            x = first.at(j, key.kind).gather(D, key.kind)
             y = (x - code.ptr("shift").splat(j)) * code.ptr("inverse_scale").splat(j)
-            tile.at(j * TILE).store(i, bounded(code, y))
+            code.ptr("tile").at(j * key.tile).store(i, bounded(code, y))
 
-        if n_columns <= UNROLLED:
-            for j in range(n_columns):
-                column(j, [])
-        else:
-            code.loop(n_columns, column)
-
-    code.loop(TILE, rows, step=LANES)
+    code.loop(key.tile, rows, step=LANES)
     return code.text()
 
 
@@ -49,11 +36,11 @@ def bounded(code: Code, y: Vec) -> Vec:
     return (low > y).where(low, y)
 
 
-def load_shares() -> str:
+def load_shares(key: Key) -> str:
     """Return the stage that reads given responsibilities into a tile.
 
-    Arguments of the emitted function: given (TILE, K), shares (K, TILE), weight (TILE), which
-    becomes 1 for the first ROWS rows and 0 for others, total (TILE), the sums of the shares; K
+    Arguments of the emitted function: given (tile, K), shares (K, tile), weight (tile), which
+    becomes 1 for the first ROWS rows and 0 for others, total (tile), the sums of the shares; K
     and ROWS.
     """
     code = Code("load_shares", "given shares weight total K ROWS")
@@ -66,36 +53,36 @@ def load_shares() -> str:
 
         def component(k: Int, sums: list[Vec]) -> list[Vec]:
             share = first.at(k).gather(K)
-            code.ptr("shares").at(k * TILE).store(i, share)
+            code.ptr("shares").at(k * key.tile).store(i, share)
             return [sums[0] + share]
 
         code.ptr("total").store(i, code.loop(K, component, [code.const(0.0)])[0])
 
-    code.loop(TILE, rows, step=LANES)
+    code.loop(key.tile, rows, step=LANES)
     return code.text()
 
 
-def whiten(n_columns: int) -> str:
+def whiten(key: Key) -> str:
     """Return the stage that whitens a tile by one factor: ``(x - origin) @ U``.
 
-    Arguments of the emitted function: tile (D, TILE), origin (D), factor (D, D; the row-major
-    transpose of U, of which the lower triangle is read) and whitened (D, TILE).
+    Arguments of the emitted function: tile (D, tile), origin (D), factor (D, D; the row-major
+    transpose of U, of which the lower triangle is read) and whitened (D, tile).
     """
     code = Code("whiten", "tile origin factor whitened")
-    D = n_columns
+    D = key.n_columns
 
     def rows(i: Int, _: list[Vec]) -> None:
         def column(j: Int | int, _: list[Vec]) -> None:
             row = code.ptr("factor").at(j * D)
 
             def term(a: Int | int, sums: list[Vec]) -> list[Vec]:
-                y = code.ptr("tile").at(a * TILE).load(i) - code.ptr("origin").splat(a)
+                y = code.ptr("tile").at(a * key.tile).load(i) - code.ptr("origin").splat(a)
                 return [code.fma(row.splat(a), y, sums[0])]
 
             z = code.loop(j + 1, term, [code.const(0.0)])[0]
-            code.ptr("whitened").at(j * TILE).store(i, z)
+            code.ptr("whitened").at(j * key.tile).store(i, z)
 
         code.loop(D, column)
 
-    code.loop(TILE, rows, step=LANES)
+    code.loop(key.tile, rows, step=LANES)
     return code.text()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from gmm_dask import DataError
-from pipeline.sinks import Layout, open_sink
+from pipeline.sinks import Layout, open_sink, read_output
 
 from .rows import table, write
 
@@ -41,3 +41,19 @@ def test_lists_have_no_place_in_csv(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="csv cannot hold spectrum"):
         open_sink("csv", tmp_path / "assignments", layout)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_file_whose_texts_hold_line_breaks(tmp_path: Path) -> None:
+    n_rows = 40_000
+    rows = pa.table(
+        {
+            "cell": [f'line {i}\n"1,{i}",\n' + "x" * (i % 50) for i in range(n_rows)],
+            "label": pa.array([i % 7 for i in range(n_rows)], pa.int32()),
+            "probability": [1 / (1 + i) for i in range(n_rows)],
+        }
+    )
+    record = write("csv", tmp_path / "assignments", rows, part_rows=9000)
+    assert (tmp_path / "assignments" / "assignments.csv").stat().st_size > 2 * 2**20
+    pieces = list(read_output(record, ["label", "probability"]))
+    assert len(pieces) > 1
+    assert pa.concat_tables(pieces).equals(rows.select(["label", "probability"]))
