@@ -120,6 +120,11 @@ class Place:
         numbers = [e["number"] for e in self.events(name) if e["event"] == "pass"]
         return max(numbers, default=0)
 
+    def reach(self, run: Started, name: str, number: int) -> None:
+        """Wait until a run has done so many passes; fail if it ended before."""
+        eventually(lambda: self.passes(name) >= number or run.process.poll() is not None)
+        assert run.process.poll() is None, run.err.read_text()
+
     def manifest(self, name: str) -> dict[str, Any]:
         """Manifest of a run."""
         manifest: dict[str, Any] = json.loads((self.path / "runs" / name / "run.json").read_text())

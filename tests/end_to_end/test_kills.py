@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.end_to_end.program import Place, eventually
+from tests.end_to_end.program import Place
 
 pytestmark = pytest.mark.cluster
 
@@ -27,7 +27,7 @@ def test_sigkill_of_the_driver_at_random_moments(
         if target == 0:  # somewhere before the first pass
             time.sleep(draw.uniform(0.0, 2.0))
         else:
-            eventually(lambda target=target: place.passes("killed") >= target)
+            place.reach(run, "killed", target)
         run.signal(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
     assert [e["event"] for e in place.events("killed")].count("finished") == 0
@@ -46,7 +46,7 @@ def test_sigkill_of_the_driver_at_random_moments(
 def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> None:
     config = place.config("stopped")
     run = place.start("run", config)
-    eventually(lambda: place.passes("stopped") >= 3)
+    place.reach(run, "stopped", 3)
     run.signal(signal.SIGSTOP)  # so that it is still there after the two calls
     running = place.call("status", "runs/stopped")
     assert running.stdout.startswith("running   pass "), running.stdout
@@ -64,7 +64,7 @@ def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> Non
     before = place.passes("stopped")
 
     run = place.start("run", config)
-    eventually(lambda: place.passes("stopped") >= before + 2)
+    place.reach(run, "stopped", before + 2)
     run.signal_all(signal.SIGINT)  # a terminal sends Ctrl-C to the workers too
     assert run.wait() == 130
     told = run.err.read_text()
@@ -83,7 +83,7 @@ def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> Non
 def test_sigkill_of_a_worker(place: Place, undisturbed: str) -> None:
     config = place.config("worker", cluster={"n_workers": 2, "timeout": "60s"})
     run = place.start("run", config)
-    eventually(lambda: place.passes("worker") >= 3)
+    place.reach(run, "worker", 3)
     victim = run.workers[0]
     victim.kill()
     assert run.wait() == 0, run.err.read_text()
