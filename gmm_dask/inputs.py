@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from gmm_dask.blocks import ArraySource, Source, default_columns
+from gmm_dask.blocks import FLOAT_DTYPES, ArraySource, Source, default_columns
 from gmm_dask.engine.base import Engine
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.errors import DataError
@@ -132,6 +132,37 @@ def _materialised(source: Source) -> Source:
 
 def _is_source(data: Any) -> bool:
     return hasattr(data, "read") and hasattr(data, "fingerprint") and hasattr(data, "n_rows")
+
+
+def as_numbers(data: Any) -> Any:
+    """Return data in memory with masked values as NaN, refusing types that are no numbers.
+
+    scikit-learn's own checks drop the mask of a masked array and read numbers out of text.
+
+    Raises
+    ------
+    DataError
+        Text, dates, categories or records; naming the columns of a dataframe.
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        kind = data.dtype if data.dtype in FLOAT_DTYPES else np.dtype(np.float64)
+        return data.astype(kind).filled(np.nan)
+    if isinstance(data, np.ndarray) and data.dtype.kind in "USMmV":
+        raise DataError(f"values have dtype {data.dtype}; numbers are needed")
+    dtypes = getattr(data, "dtypes", None)
+    if dtypes is None or not hasattr(dtypes, "items"):
+        return data
+    wrong = [f"{name} ({dtype})" for name, dtype in dtypes.items() if not _is_number(dtype)]
+    if wrong:
+        raise DataError(f"columns that hold no numbers: {', '.join(wrong)}; leave them out")
+    return data
+
+
+def _is_number(dtype: Any) -> bool:
+    """Return whether a column's type is numeric; plain objects may be (decimals) and are tried."""
+    from pandas.api.types import is_numeric_dtype
+
+    return bool(is_numeric_dtype(dtype)) or dtype == np.dtype(object)
 
 
 def check_same_columns(

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 import zarr
 
+from gmm_dask import GaussianMixture
 from gmm_dask.blocks import ArraySource
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.errors import DataError
 from gmm_dask.inputs import (
+    as_numbers,
     check_same_columns,
     column_names,
     current_client,
@@ -88,3 +90,31 @@ def test_columns_are_compared_by_name_and_number():
         check_same_columns(["a", "b"], ["a", "c"], 2, 2)
     with pytest.raises(DataError, match="in another order"):
         check_same_columns(["a", "b"], ["b", "a"], 2, 2)
+
+
+def test_masked_values_are_missing_not_forgotten():
+    rows = np.ma.array(np.arange(20.0).reshape(10, 2), mask=False)
+    rows[3, 1] = np.ma.masked
+    assert np.isnan(as_numbers(rows)[3, 1])
+    with pytest.raises(DataError, match="1 of 10 rows have no x1 \\(first: row 3\\)"):
+        GaussianMixture().fit(rows)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.Categorical(["x", "y"] * 5)),
+        pd.Series(pd.date_range("2020", periods=10)),
+        pd.Series(list("abcdefghij"), dtype="string"),
+    ],
+    ids=["category", "dates", "text"],
+)
+def test_columns_that_are_no_numbers_are_named(column):
+    frame = pd.DataFrame({"size": np.arange(10.0), "colour": column})
+    with pytest.raises(DataError, match="colour"):
+        GaussianMixture().fit(frame)
+
+
+def test_text_is_not_read_as_numbers():
+    with pytest.raises(DataError, match="numbers are needed"):
+        GaussianMixture().fit(np.arange(20.0).reshape(10, 2).astype(str))

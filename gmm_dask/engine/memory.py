@@ -12,8 +12,8 @@ from gmm_dask.stats import Fold
 
 Cache = Literal["memory", "stream"]
 
-# A worker that has imported its libraries and compiled a kernel took 315 MiB (2026-11-20); compiling
-# a wider one takes somewhat more.
+# A worker that has imported its libraries and compiled a kernel took 315 MiB (2026-11-20);
+# compiling a wider one takes somewhat more.
 PROCESS_BYTES = 384 * 2**20
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gmm_dask.estimator import outputs
 from gmm_dask.estimator.settings import check_words, seed_of
-from gmm_dask.inputs import check_same_columns, column_names, is_lazy
+from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 
 
@@ -88,7 +88,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if not is_lazy(X):
             return validate_data(
                 self,
-                X,
+                as_numbers(X),
                 reset=reset,
                 dtype=[np.float64, np.float32],
                 order="C",
