@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,3 +69,15 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(Exception, match="not fitted"):
         GaussianMixture(2).save(tmp_path / "m.zarr")
     assert not (tmp_path / "m.zarr").exists()
+
+
+def test_a_model_of_format_version_1_stays_readable():
+    """The numbers are sample moments of the two clusters that fixtures/make_model_v1.py draws."""
+    model = GaussianMixture.load(Path(__file__).parent / "fixtures" / "model_v1.zarr")
+    rng = np.random.default_rng(0)
+    near, far = rng.normal(0, 1, (200, 2)), rng.normal(6, 0.5, (100, 2))
+    # the clusters are ten standard deviations apart: responsibilities are 0 or 1 to 1e-9
+    np.testing.assert_allclose(model.weights_, [2 / 3, 1 / 3], atol=1e-9)
+    np.testing.assert_allclose(model.means_, [near.mean(0), far.mean(0)], atol=1e-8)
+    np.testing.assert_allclose(model.covariances_[1], np.cov(far.T, bias=True), atol=1e-8)
+    assert model.extra_ == {"note": "kept for reading"}
