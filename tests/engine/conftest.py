@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 LOCAL = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "threads_per_worker": 1}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client() -> Iterator[Client]:
     """Client of two worker processes, shared by tests that leave them as they are."""
     with LocalCluster(n_workers=2, **LOCAL) as cluster, Client(cluster) as client:

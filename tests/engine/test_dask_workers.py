@@ -61,7 +61,7 @@ def test_workers_that_cannot_see_the_file(client: Client) -> None:
 
 
 def test_other_versions_are_named(client: Client, monkeypatch: Any) -> None:
-    monkeypatch.setattr(dask_workers.gmm_dask, "__version__", "9.9.9")
+    monkeypatch.setattr(dask_workers, "__version__", "9.9.9")
     version = probe()["versions"]["distributed"]
     with pytest.raises(ClusterError, match=r"2 of 2 .*gmm_dask 9\.9\.9 v 0") as raised:
         check_workers(client, SOURCE, timeout=30)
