@@ -1,7 +1,7 @@
 """Times one EM iteration of the kernels against scikit-learn and the NumPy oracle, per core.
 
 Everything runs on one thread in this process, interleaved, and CPU seconds are counted, so that
-other work on the machine disturbs little; medians over rounds. Columns:
+other work on the machine disturbs little; ratios of medians over rounds. Columns:
 
 ns          CPU nanoseconds per row and component of an E-step with statistics
 bound       what the multiplications of the dense pass would take at this machine's measured
@@ -131,14 +131,14 @@ def measure(case, rounds, scale, speed, pool):
         ours, sums = cpu(lambda: table.measure(table.ready(prepared, log_weights), rows))
         oracle, _ = cpu(lambda: reference.e_step(prepared, log_weights, few))
         two = wall(pool, model, (rows[: n // 2], rows[n // 2 :]), rows)
-        found.append((ours, theirs / ours, oracle / len(few) * n / ours, two))
+        found.append((ours, theirs, oracle / len(few) * n, two))
         assert abs(float(sums.log_likelihood) / n - likelihood) < 1e-9 * abs(likelihood)
     ours, sklearn, oracle, two = (median(column) for column in zip(*found, strict=True))
     ns = ours / n / K * 1e9
     label = f"{kind} {D}, {K}, spread {spread:g}"
     print(
-        f"{label:28} {n:8d} {ns:8.2f} {bound(kind, D, speed):8.2f} {sklearn:10.1f} "
-        f"{oracle:9.1f} {two:6.2f}  {table.describe(prepared)}",
+        f"{label:28} {n:8d} {ns:8.2f} {bound(kind, D, speed):8.2f} {sklearn / ours:10.1f} "
+        f"{oracle / ours:9.1f} {two:6.2f}  {table.describe(prepared)}",
         flush=True,
     )
 

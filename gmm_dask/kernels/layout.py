@@ -1,7 +1,7 @@
 """Parameters as the generated code reads them.
 
-Powers of two and a constant common to all components are taken out beforehand, so that neither
-tiny nor huge units overflow or cost digits.
+The largest constant of any component is taken out beforehand, so that what the code exponentiates
+is near zero however large the densities are.
 """
 
 from __future__ import annotations
@@ -35,19 +35,16 @@ class Layout:
     method : Method
     alive : (A,) int
         The components of positive weight; only these are computed.
-    unit : float
-        A power of two that brings spherical deviations near 1; otherwise 1.
     offset : float
         What is added to log densities: the largest constant of any component.
     means : (A, D)
-        About which moments are taken, in the frame over `unit`, less the origin.
+        About which moments are taken, in the frame, less the origin.
     arrays : dict
         What the code reads, named as in the table of addresses.
     """
 
     method: Method
     alive: IntArray
-    unit: float
     offset: float
     means: FloatArray
     arrays: dict[str, FloatArray]
@@ -77,20 +74,19 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray) -> Layout:
             f"all {len(log_weights)} components have weight 0; at least one needs a positive weight"
         )
     form, D = form_of(prepared), prepared.means.shape[1]
-    unit = power_of_two(prepared.factor) if form == "spherical" else 1.0
     origin = prepared.means[alive].mean(axis=0) if form == "tied" else np.zeros(D)
-    means = prepared.means[alive] / unit - origin
+    means = prepared.means[alive] - origin
     offset = float(constant[alive].max())
     arrays = {
         "shift": prepared.shift,
-        "inverse_scale": 1.0 / (prepared.scale * unit),
+        "inverse_scale": 1.0 / prepared.scale,
         "origin": origin,
         "constants": constant[alive] - offset,
         "centres": means + origin,
         "zeros": np.zeros(D + 1),
     }
-    method, more = components(prepared, form, alive, unit, arrays["constants"], means)
-    return Layout(method, alive, unit, offset, means, in_cache_lines(method, arrays | more))
+    method, more = components(prepared, form, alive, arrays["constants"], means)
+    return Layout(method, alive, offset, means, in_cache_lines(method, arrays | more))
 
 
 def in_cache_lines(method: Method, arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
@@ -124,14 +120,13 @@ def nearest_layout(prepared: GaussianPrepared, metric: FloatArray) -> Layout:
         "bounds": hstack(np.zeros(A), means @ metric, np.ones((A, 1))),
     }
     method = Method("lists", form, 256, metric.shape[1], metric=True)
-    return Layout(method, np.arange(A), 1.0, 0.0, means, in_cache_lines(method, arrays))
+    return Layout(method, np.arange(A), 0.0, means, in_cache_lines(method, arrays))
 
 
 def components(
     prepared: GaussianPrepared,
     form: str,
     alive: IntArray,
-    unit: float,
     constants: FloatArray,
     means: FloatArray,
 ) -> tuple[Method, dict[str, FloatArray]]:
@@ -147,7 +142,7 @@ def components(
         return method, {"factor": of_tile, "parameters": hstack(constants, whitened, shapes)}
     if form == "diag":
         return method, {"parameters": hstack(constants, means, HALF * factor[alive])}
-    shapes = 0.5 * (factor[alive, None] * unit) ** 2
+    shapes = 0.5 * factor[alive, None] ** 2
     return method, {"parameters": hstack(constants, means, shapes)}
 
 
@@ -188,11 +183,6 @@ def cancellation(prepared: GaussianPrepared) -> float:
     """
     apart = np.abs(prepared.means - prepared.means.mean(axis=0)) @ np.abs(prepared.factor)
     return 8 * float(np.finfo(float).eps) * float((apart**2).max(initial=0.0))
-
-
-def power_of_two(inverse_deviations: FloatArray) -> float:
-    """Return the power of two nearest to the median standard deviation."""
-    return float(2.0 ** -np.rint(np.median(np.log2(inverse_deviations))))
 
 
 def padded(array: FloatArray) -> FloatArray:

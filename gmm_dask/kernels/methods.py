@@ -1,26 +1,27 @@
 """The selection table: which generated code computes which model, and why.
 
-All rows take complete float32 or float64 rows without noise or weights, soft or hard. Times are
-CPU nanoseconds per row and component of an E-step with statistics on one core of a server with
-512-bit vectors (`scripts/benchmark_kernels.py` measures them again), for components far apart
-(means 3 standard deviations from the origin in each column) and overlapping (0.3):
+All rows take complete float32 or float64 rows without noise or weights, soft or hard. The
+cross-overs were measured: CPU nanoseconds per row and component of an E-step with statistics, on
+one core of a server with 512-bit vectors, for means drawn 6, 3 and 0.3 standard deviations from the
+origin in each column (``scripts/benchmark_kernels.py`` measures such figures again):
 
-=========  ==========  ==============  ==============  =====================================
-form       D, K        unrolled        lists           why
-=========  ==========  ==============  ==============  =====================================
-full       8, 20       4.9  / 5.3      6.6  / 11       bounds pay from D = 8 on, where
-full       10, 20      6.7  / 7.5      8.3  / 16       components lie 6 deviations apart;
-full       16, 50      14.5 / 15.6     6.9  / 23       otherwise lists win above D = 22,
-full       32, 50      (code too long) 7.1  / 57       where registers no longer hold a row
-diag       10, 20      3.2  / 3.4      3.2  / 4.5
-diag       16, 20      5.8  / 5.0      4.3  / 5.7
-spherical  10, 20      3.3  / 3.2      3.9  / 4.0
-spherical  16, 20      4.8  / 4.5      4.0  / 5.2
-tied       10, 20      5.5  / 4.6      3.5  / 4.8
-tied       16, 20      8.1  / 8.1      4.6  / 7.4
-=========  ==========  ==============  ==============  =====================================
-
-Measured on a machine with other work; ratios between columns are what counts.
+=========  =====  ==================  ==================
+form       D, K   unrolled            lists, bounded (b)
+=========  =====  ==================  ==================
+full       3, 10   1.7   1.7   1.7     4.8   5.8   6.0
+full       8, 20   4.3   4.4   4.3    b3.3   5.9   8.2
+full      10, 20   6.2   6.4   6.3    b3.7   7.8  12.4
+full      16, 50  13.6  13.4  13.6    b3.9  b6.0  18.7
+full      24, 50  30.5  30.9  30.8    b4.9  b8.3  35.0
+full      32, 50  (too long a code)   b5.5  b8.7  55.3
+diag      10, 20   2.6   2.7   2.7     2.2   2.6   3.6
+diag      16, 20   4.0   4.1   4.1     3.7   3.9   4.3
+diag      20, 20   5.2   4.9   5.0     3.6   3.5   5.5
+spherical 10, 20   2.6   2.4   2.4     2.4   2.7   3.4
+spherical 16, 20   3.5   3.5   3.5     2.8   3.0   3.9
+tied      10, 20   3.1   3.1   3.1     2.7   2.8   3.8
+tied      16, 20   4.7   4.8   4.6     3.5   3.5   4.8
+=========  =====  ==================  ==================
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ class Row(NamedTuple):
 
 ROWS = (
     Row("bounded", ("full",), 8, MANY, 256),
-    Row("unrolled", ("full",), 1, 22, 128),
-    Row("lists", ("full",), 23, MANY, 256),
+    Row("unrolled", ("full",), 1, 24, 128),
+    Row("lists", ("full",), 25, MANY, 256),
     Row("unrolled", ("diag", "spherical"), 1, 15, 128),
     Row("lists", ("diag", "spherical"), 16, MANY, 64),
-    Row("unrolled", ("tied",), 1, 9, 128),
-    Row("lists", ("tied",), 10, MANY, 64),
+    Row("unrolled", ("tied",), 1, 12, 128),
+    Row("lists", ("tied",), 13, MANY, 64),
 )
 
 

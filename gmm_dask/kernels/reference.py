@@ -33,7 +33,7 @@ TILE = 4096
 
 
 def frame_rows(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray:
-    """Return rows (n, D) in the frame of `prepared`, float64, drawn in to [-1e300, 1e300]."""
+    """Return rows (n, D) in the frame of `prepared`, float64, drawn in to [-1e152, 1e152]."""
     with np.errstate(over="ignore"):
         rows = (values.astype(np.float64, copy=False) - prepared.shift) / prepared.scale
     return np.clip(rows, -FARTHEST, FARTHEST, out=rows)

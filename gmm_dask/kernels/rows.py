@@ -89,7 +89,6 @@ def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     log_prob_norm = top + np.log(total)
     if len(lost):
         label[lost], log_prob_norm[lost] = _of_lost(model, rows[lost])
-        entropy[lost] = 0.0
     return Assignments(label, 1.0 / total, log_prob_norm, np.log(total) + entropy / total)
 
 

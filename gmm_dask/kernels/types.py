@@ -12,8 +12,9 @@ from gmm_dask.blocks import FloatArray
 # neither -inf nor NaN reaches the statistics (rows beyond 1e150 standard deviations).
 LOG_PROB_MIN = -1e300
 
-# Coordinates of rows beyond this, in the frame, are drawn in: 0 times any of them is 0.
-FARTHEST = 1e300
+# Coordinates of rows beyond this, in the frame, are drawn in, so that every sum of their squares is
+# finite (up to 10^4 such rows) and 0 times any of them is 0.
+FARTHEST = 1e152
 
 
 class GaussianPrepared(NamedTuple):

@@ -99,10 +99,9 @@ def moments_of(
         about_origin = found_in(key, "full", scatter)["second"][0]
         first[model.alive], second[...] = tied_moments(prepared, model, key, found, about_origin)
         return count, GaussianMoments(first, second)
-    first[model.alive] = found["first"] * model.unit
+    first[model.alive] = found["first"]
     if key.form == "spherical":
-        squares = found["square"] / model.arrays["parameters"][:, -1]
-        found["second"] = squares * model.unit * model.unit
+        found["second"] = found["square"] / model.arrays["parameters"][:, -1]
     if prepared.covariance_type == "tied":
         second[...] = found["second"].sum(axis=0)
     elif prepared.covariance_type == "spherical" and key.form == "diag":

@@ -19,7 +19,7 @@ def both(prepared, log_weights, rows):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 18])
+@pytest.mark.parametrize("D", [2, 26])
 @pytest.mark.parametrize("unit", [2.0**-660, 2.0**-20, 2.0**20, 2.0**660])
 def test_units_do_not_matter(kind, D, unit):
     one = prepared_of(kind, D, 5)
@@ -42,15 +42,16 @@ def test_deviations_far_from_one_without_a_frame(kind, deviation):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("deviation", [1e-170, 1e170])
-def test_deviations_whose_squares_are_not_representable(kind, deviation):
+@pytest.mark.parametrize("deviation", [1e-150, 1e150])
+def test_deviations_near_the_ends_of_what_squares_allow(kind, deviation):
     prepared = prepared_of(kind, 3, 4, spread=2.0)
     # sizes by hand: a covariance matrix of such size cannot be factorised
     rows = rows_of(prepared, 300) * deviation
     other = prepared._replace(means=prepared.means * deviation, factor=prepared.factor / deviation)
     here = table.e_step(prepared, log_weights_of(4), rows / deviation)
-    with np.errstate(all="ignore"):  # of the second moments
+    with np.errstate(under="ignore"):  # of the second moments
         there = table.e_step(other, log_weights_of(4), rows)
+    assert float(there.n_underflow) == 0
     np.testing.assert_allclose(there.log_likelihood, here.log_likelihood, rtol=1e-11)
     np.testing.assert_allclose(there.count, here.count, rtol=1e-11)
     np.testing.assert_allclose(
@@ -59,7 +60,7 @@ def test_deviations_whose_squares_are_not_representable(kind, deviation):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_float32_rows_far_from_zero(kind, D):
     prepared = prepared_of(kind, D, 3, shift=1e6)
     rows = rows_of(prepared, 500, dtype=np.float32)
@@ -69,7 +70,7 @@ def test_float32_rows_far_from_zero(kind, D):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_components_of_weight_zero_get_exactly_nothing(kind, D):
     prepared, log_weights = prepared_of(kind, D, 5), log_weights_of(5)
     log_weights[[1, 4]] = -np.inf
@@ -89,15 +90,14 @@ def test_no_component_at_all_is_an_error():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_rows_that_no_density_represents(kind, D):
     prepared, log_weights = prepared_of(kind, D, 4), log_weights_of(4)
     log_weights[2] = -np.inf
     rows = rows_of(prepared, 600)
     lost = [0, 7, 300, 599]
-    rows[lost] = np.outer([1e200, -1e160, 1e180, -1e170], np.arange(1, D + 1))
-    with np.errstate(over="ignore"):
-        found, oracle = both(prepared, log_weights, rows)
+    rows[lost] = np.outer([1e200, 1e160, 1e155, 1e170], np.arange(1, D + 1))
+    found, oracle = both(prepared, log_weights, rows)
     assert float(found.n_underflow) == 4
     np.testing.assert_allclose(found.count, oracle.count, rtol=1e-12)
     np.testing.assert_allclose(found.moments.first, oracle.moments.first, rtol=1e-12)
@@ -113,7 +113,7 @@ def test_rows_that_no_density_represents(kind, D):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_no_rows_give_the_statistics_of_no_rows(kind, D):
     prepared, log_weights = prepared_of(kind, D, 3), log_weights_of(3)
     none = np.empty((0, D))
@@ -139,7 +139,7 @@ def test_rows_of_another_shape_or_type_are_refused(rows, message):
         table.e_step(prepared_of("full", 2, 2), log_weights_of(2), rows)
 
 
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_rows_in_any_order_of_memory_and_bytes(D):
     prepared, log_weights = prepared_of("full", D, 3), log_weights_of(3)
     rows = rows_of(prepared, 300)
@@ -157,7 +157,7 @@ def test_every_leaf_is_float64():
 
 def test_one_component_takes_every_row_exactly():
     for kind in KINDS:
-        for D in (3, 20):
+        for D in (3, 26):
             prepared = prepared_of(kind, D, 1)
             rows = rows_of(prepared, 777)
             assert float(table.e_step(prepared, np.zeros(1), rows).count[0, 0]) == 777
@@ -165,18 +165,18 @@ def test_one_component_takes_every_row_exactly():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("D", [2, 20])
+@pytest.mark.parametrize("D", [2, 26])
 def test_rows_that_overflow_in_the_frame_spoil_nothing(kind, D):
     prepared, log_weights = prepared_of(kind, D, 3, unit=2.0**-100), log_weights_of(3)
     rows = rows_of(prepared, 300)
     rows[[5, 290]] = 1e300
-    with np.errstate(over="ignore"):
-        found, oracle = both(prepared, log_weights, rows)
+    found, oracle = both(prepared, log_weights, rows)
     assert float(found.n_underflow) == 2
     np.testing.assert_allclose(found.count, oracle.count, rtol=1e-12)
     np.testing.assert_allclose(found.moments.first, oracle.moments.first, rtol=1e-12, atol=1e-11)
     good = np.delete(rows, [5, 290], axis=0)
     assert np.isfinite(table.log_prob(prepared, rows)).all()
+    assert all(np.isfinite(leaf).all() for leaf in leaves(found))
     np.testing.assert_array_equal(
         np.delete(table.resp(prepared, log_weights, rows), [5, 290], axis=0),
         table.resp(prepared, log_weights, good),

@@ -86,7 +86,7 @@ def test_overlapping_components_are_not_projected():
 
 @pytest.mark.parametrize("spread", [1.0, 2.0, 3.0, 6.0])
 def test_dismissed_components_do_not_change_the_sums(spread):
-    prepared = prepared_of("full", 24, 40, spread=spread)
+    prepared = prepared_of("full", 26, 40, spread=spread)
     log_weights, rows = log_weights_of(40), rows_of(prepared, 1500)
     rows[:40] = (
         prepared.means[:20].repeat(2, axis=0) * 0.5 + prepared.means[20:].repeat(2, axis=0) * 0.5

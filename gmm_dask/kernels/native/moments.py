@@ -30,11 +30,14 @@ def sums_of(form: str, n_columns: int) -> list[Sum]:
 
 
 def groups(pairs: list[Sum], registers: int) -> list[list[Sum]]:
-    """Cut the sums into runs that fit into registers with the weighted columns they need."""
+    """Cut the sums into runs that fit into registers.
+
+    A weighted column is kept beside them as long as products with later columns are to come.
+    """
     runs: list[list[Sum]] = [[]]
     for pair in pairs:
         longer = [*runs[-1], pair]
-        if runs[-1] and len(longer) + len({i for i, _ in longer}) > registers:
+        if runs[-1] and len(longer) + len({i for i, j in longer if j > i}) > registers:
             runs.append([pair])
         else:
             runs[-1] = longer

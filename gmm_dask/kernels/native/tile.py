@@ -12,8 +12,7 @@ def load_tile(key: Key) -> str:
     """Return the stage that turns rows into columns, in the frame, eight rows at a time.
 
     Arguments of the emitted function: rows (tile, D), shift (D), inverse_scale (D) and tile (D,
-    tile). float32 are widened before the shift. Coordinates beyond 1e300 are drawn in, so that 0
-    times any of them is 0.
+    tile). float32 are widened before the shift. Coordinates beyond `FARTHEST` are drawn in.
     """
     code = Code("load_tile", "rows shift inverse_scale tile")
     D = key.n_columns
@@ -30,7 +29,7 @@ def load_tile(key: Key) -> str:
 
 
 def bounded(code: Code, y: Vec) -> Vec:
-    """Return y drawn into [-1e300, 1e300]; NaN stays NaN."""
+    """Return y drawn in to [-FARTHEST, FARTHEST]; NaN stays NaN."""
     high, low = code.const(FARTHEST), code.const(-FARTHEST)
     y = (y > high).where(high, y)
     return (low > y).where(low, y)
