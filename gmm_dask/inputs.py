@@ -146,7 +146,7 @@ def as_numbers(data: Any) -> Any:
     """
     if isinstance(data, np.ma.MaskedArray):
         kind = data.dtype if data.dtype in FLOAT_DTYPES else np.dtype(np.float64)
-        return data.astype(kind).filled(np.nan)
+        return np.ma.filled(data.astype(kind), np.nan)
     if isinstance(data, np.ndarray) and data.dtype.kind in "USMmV":
         raise DataError(f"values have dtype {data.dtype}; numbers are needed")
     dtypes = getattr(data, "dtypes", None)

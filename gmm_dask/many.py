@@ -173,8 +173,7 @@ def evaluate(
     mixtures = tuple(ordered_mixture(restart) for restart, _ in groups)
     about = tuple(restart.lower_bound for restart, _ in groups)
     held = replace(grid.rows, inside=not grid.rows.inside) if grid.rows else None
-    pairs = zip(mixtures, about, strict=True)
-    folds: list[Fold[Any, Any, Any]] = [Score(m, grid.rows, bound) for m, bound in pairs]
+    folds: list[Fold[Any, Any, Any]] = [Score(mixture, grid.rows) for mixture in mixtures]
     if held:
         folds.append(Compare(mixtures, about, held))
     answers = engine.fold(batch(folds), source)

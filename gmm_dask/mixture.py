@@ -10,6 +10,7 @@ import numpy as np
 from gmm_dask import tree
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
 from gmm_dask.weights import Free, WeightLaw
 
@@ -22,6 +23,8 @@ class Prepared(NamedTuple):
     """(G, K)."""
     log_scale: float
     """Log volume of the frame: log densities in the frame minus this are those of the source."""
+    ready: table.Ready
+    """Constants of the kernel."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Mixture:
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         family = self.family.prepare(self.params, self.frame)
-        return Prepared(family, log_weights, self.frame.log_scale)
+        ready = table.ready(family, log_weights[0])
+        return Prepared(family, log_weights, self.frame.log_scale, ready)
 
     @property
     def means(self) -> FloatArray:

@@ -13,6 +13,7 @@ from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.draws import CELL, cell_generator
 from gmm_dask.folds.rows import check_finite_rows
 from gmm_dask.folds.score import posterior
+from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
 
 TILE = 4096
@@ -52,11 +53,13 @@ class RowFunction:
         return np.concatenate(parts) if parts else self._empty()
 
     def _tile(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        log_prob_norm, resp = posterior(self.prepared, values)
+        if self.output == "resp":
+            return posterior(self.prepared, values)[1]
+        found = table.assign(self.prepared.ready, values)
         if self.output == "label":
-            labels: IntArray = resp.argmax(axis=1)
-            return labels
-        return resp if self.output == "resp" else log_prob_norm
+            return found.label
+        log_density: FloatArray = found.log_prob_norm - self.prepared.log_scale
+        return log_density
 
     def _empty(self) -> npt.NDArray[Any]:
         if self.output == "label":

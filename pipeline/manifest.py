@@ -17,7 +17,7 @@ from pipeline.output_json import plain
 from pipeline.sinks import write_json_atomic
 
 VERSION = 1
-PACKAGES = ("numpy", "scipy", "numba", "dask", "distributed", "zarr", "pyarrow", "scikit-learn")
+PACKAGES = ("numpy", "scipy", "llvmlite", "dask", "distributed", "zarr", "pyarrow", "scikit-learn")
 LARGEST = 64 << 20
 # What a run writes into its folder; nothing else there is ever moved.
 WRITTEN = (

@@ -22,7 +22,7 @@ from gmm_dask.engine.dask_wait import NoAnswer, address, call, require_workers, 
 from gmm_dask.errors import ClusterError, DeadlineError
 from gmm_dask.version import __version__
 
-PACKAGES = ("numpy", "scipy", "numba", "zarr", "dask", "distributed")
+PACKAGES = ("numpy", "scipy", "llvmlite", "zarr", "dask", "distributed")
 NAMED = 3  # workers named in a message
 
 

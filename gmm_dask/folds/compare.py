@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gmm_dask.blocks import Block, FloatArray
 from gmm_dask.folds.rows import RowShare, select
-from gmm_dask.folds.score import posterior
+from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.stats import Fold
 from gmm_dask.tree import add
@@ -77,7 +78,7 @@ class Compare(Fold[tuple[Prepared, ...], CompareSums, Comparison]):
         sums = CompareSums(np.zeros(()), np.zeros(C), np.zeros((C, C)))
         for lo in range(0, len(values), TILE):
             tile = values[lo : lo + TILE]
-            columns = [posterior(ready, tile)[0] for ready in prepared]
+            columns = [log_density(ready, tile) for ready in prepared]
             off = np.stack(columns, axis=1) - np.asarray(self.about)
             step = CompareSums(np.asarray(float(len(tile))), off.sum(axis=0), off.T @ off)
             sums = add(sums, step)
@@ -99,3 +100,9 @@ class Compare(Fold[tuple[Prepared, ...], CompareSums, Comparison]):
     def stats_bytes(self) -> int:
         """Bytes of the sums."""
         return 8 * (1 + len(self.mixtures)) ** 2
+
+
+def log_density(prepared: Prepared, values: npt.NDArray[Any]) -> FloatArray:
+    """Return the log density (n,) of each row under a mixture, source units."""
+    found: FloatArray = table.assign(prepared.ready, values).log_prob_norm - prepared.log_scale
+    return found

@@ -28,8 +28,7 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
 
     def prepare(self) -> table.Ready:
         """Factorise the covariances and choose the kernel."""
-        prepared = self.mixture.prepare()
-        return table.ready(prepared.family, prepared.log_weights[0])
+        return self.mixture.prepare().ready
 
     def measure(self, prepared: table.Ready, block: Block) -> EStepSums:
         """Return the sums of one block."""
@@ -44,10 +43,11 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
         volume = stats.n_rows * self.mixture.frame.log_scale
         return stats._replace(log_likelihood=stats.log_likelihood - volume)
 
-    def working_bytes(self, rows: int) -> int:
-        """Return the bytes of one tile's log densities and moments (see `kernels.reference`)."""
+    def working_bytes(self, rows: int) -> int:  # noqa: ARG002  # kernels work in tiles
+        """Return the bytes of one tile in its kernel."""
+        kind = self.mixture.family.covariance_type
         K, D = self.mixture.n_components, self.mixture.n_columns
-        return 8 * min(rows, 4096) * (3 * K + 4 * D) + 2 * self.stats_bytes
+        return table.working_bytes(kind, K, D) + 2 * self.stats_bytes
 
     @property
     def stats_bytes(self) -> int:

@@ -10,11 +10,8 @@ import numpy as np
 from gmm_dask.blocks import Block, FloatArray
 from gmm_dask.folds.rows import RowShare, check_finite_rows, select
 from gmm_dask.kernels import table
-from gmm_dask.kernels.reference import nearest
-from gmm_dask.kernels.types import LOG_PROB_MIN
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.stats import Fold
-from gmm_dask.tree import add
 
 TILE = 4096
 
@@ -26,8 +23,6 @@ class ScoreSums(NamedTuple):
     """()."""
     log_likelihood: FloatArray
     """() sum of log densities."""
-    square: FloatArray
-    """() sum of squared deviations of the log densities from `Score.about`."""
     entropy: FloatArray
     """() sum of -resp log resp (the EN of soft ICL)."""
     map_log: FloatArray
@@ -46,8 +41,6 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
     ----------
     mixture : Mixture
     rows : RowShare, optional
-    about : float
-        A log density near the mean, so that the variance does not cancel.
     threshold : float
         Rows whose largest responsibility is below are ambiguous.
 
@@ -58,7 +51,6 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
 
     mixture: Mixture
     rows: RowShare | None = None
-    about: float = 0.0
     threshold: float = 0.9
 
     def prepare(self) -> Prepared:
@@ -66,29 +58,17 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
         return self.mixture.prepare()
 
     def measure(self, prepared: Prepared, block: Block) -> ScoreSums:
-        """Return the sums of one block, tile by tile."""
+        """Return the sums of one block."""
         values = select(self.rows, block)
         check_finite_rows(values, block.start)
-        zero = np.zeros(())
-        sums = ScoreSums(zero, zero, zero, zero, zero, zero, np.zeros(self.mixture.n_components))
-        for lo in range(0, len(values), TILE):
-            log_prob_norm, resp = posterior(prepared, values[lo : lo + TILE])
-            sums = add(sums, self._tile(log_prob_norm, resp))
-        return sums
-
-    def _tile(self, log_prob_norm: FloatArray, resp: FloatArray) -> ScoreSums:
-        largest = resp.max(axis=1)
-        positive = np.where(resp > 0, resp, 1.0)
-        with np.errstate(over="ignore"):  # rows so far away that their square is not a float64
-            square = ((log_prob_norm - self.about) ** 2).sum()
+        found = table.assign(prepared.ready, values)
         return ScoreSums(
-            np.asarray(float(len(resp))),
-            np.asarray(log_prob_norm.sum()),
-            np.asarray(square),
-            np.asarray(-(resp * np.log(positive)).sum()),
-            np.asarray(np.log(largest).sum()),
-            np.asarray(float((largest < self.threshold).sum())),
-            np.bincount(resp.argmax(axis=1), minlength=resp.shape[1]).astype(np.float64),
+            np.asarray(float(len(values))),
+            np.asarray(found.log_prob_norm.sum() - len(values) * prepared.log_scale),
+            np.asarray(found.entropy.sum()),
+            np.asarray(np.log(found.probability).sum()),
+            np.asarray(float((found.probability < self.threshold).sum())),
+            np.bincount(found.label, minlength=self.mixture.n_components).astype(np.float64),
         )
 
     def finish(self, stats: ScoreSums) -> ScoreSums:
@@ -96,24 +76,18 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
         return stats
 
     def working_bytes(self, rows: int) -> int:
-        """Return the bytes of one tile's responsibilities."""
-        return 8 * min(rows, TILE) * (5 * self.mixture.n_components + 4 * self.mixture.n_columns)
+        """Return the bytes of one tile in its kernel, and of five numbers a row."""
+        kind = self.mixture.family.covariance_type
+        K, D = self.mixture.n_components, self.mixture.n_columns
+        return table.working_bytes(kind, K, D) + 40 * rows
 
     @property
     def stats_bytes(self) -> int:
         """Bytes of the sums."""
-        return 8 * (6 + self.mixture.n_components)
+        return 8 * (5 + self.mixture.n_components)
 
 
 def posterior(prepared: Prepared, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return log densities (n,) and responsibilities (n, K) of rows in source units."""
-    log_joint = table.log_prob(prepared.family, values) + prepared.log_weights[0]
-    largest = log_joint.max(axis=1, keepdims=True)
-    share = np.exp(log_joint - largest)
-    total = share.sum(axis=1, keepdims=True)
-    log_prob_norm: FloatArray = (largest + np.log(total))[:, 0]
-    resp: FloatArray = share / total
-    lost = log_prob_norm <= 0.5 * LOG_PROB_MIN
-    if lost.any():
-        resp[lost] = nearest(prepared.family, values[lost], prepared.log_weights[0])
+    log_prob_norm, resp = table.posterior(prepared.ready, values)
     return log_prob_norm - prepared.log_scale, resp

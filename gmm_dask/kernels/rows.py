@@ -67,18 +67,19 @@ def _sweep(task: str, model: Model, rows: npt.NDArray[Any], *shape: int) -> tupl
     return out[:n], top[:n] + model.layout.offset, total[:n], entropy[:n], lost
 
 
-def resp(model: Model, values: npt.NDArray[Any]) -> FloatArray:
-    """Return responsibilities (n, K)."""
+def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    """Return log densities (n,) under the mixture and responsibilities (n, K)."""
     rows = checked(values, model.prepared.means.shape[1])
     K, alive = len(model.prepared.means), model.layout.alive
-    out, *_, lost = _sweep("resp", model, rows, len(alive))
+    out, top, total, _, lost = _sweep("resp", model, rows, len(alive))
+    log_prob_norm = top + np.log(total)
     if len(alive) < K:
         shares, out = out, np.zeros((len(rows), K))
         out[:, alive] = shares
     if len(lost):
         out[lost] = reference.nearest(model.prepared, rows[lost], model.log_weights)
-    result: FloatArray = out
-    return result
+        log_prob_norm[lost] = _of_lost(model, rows[lost])[1]
+    return log_prob_norm, out
 
 
 def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:

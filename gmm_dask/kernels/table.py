@@ -77,6 +77,11 @@ def assign(model: Ready, values: npt.NDArray[Any]) -> Assignments:
     return rows.assign(model, values)
 
 
+def posterior(model: Ready, values: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    """Return each row's log density (n,) and responsibilities (n, K)."""
+    return rows.posterior(model, values)
+
+
 def e_step(
     prepared: GaussianPrepared, log_weights: FloatArray, values: npt.NDArray[Any]
 ) -> EStepSums:
@@ -107,7 +112,7 @@ def resp(
     prepared: GaussianPrepared, log_weights: FloatArray, values: npt.NDArray[Any]
 ) -> FloatArray:
     """Return the responsibilities (n, K)."""
-    return rows.resp(ready(prepared, log_weights), values)
+    return posterior(ready(prepared, log_weights), values)[1]
 
 
 def moments(

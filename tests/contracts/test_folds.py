@@ -34,8 +34,8 @@ FOLDS = {
     "e_step diag": EStep(OTHER),
     "e_step spherical": EStep(mixture_near(X, "spherical", K)),
     "e_step share": EStep(MIXTURE, SHARE),
-    "score": Score(MIXTURE, None, -5.0),
-    "score share": Score(MIXTURE, SHARE, -5.0),
+    "score": Score(MIXTURE),
+    "score share": Score(MIXTURE, SHARE),
     "compare": Compare((MIXTURE, OTHER), (-5.0, -6.0)),
     "compare share": Compare((MIXTURE, OTHER), (-5.0, -6.0), SHARE),
     "columns": Columns(frame_of(X)),
@@ -113,7 +113,7 @@ def changed() -> dict[str, tuple]:
         "round": (candidates, replace(candidates, round=1)),
         "restart": (candidates, replace(candidates, restart=2)),
         "size": (Sample(20, D, 1), Sample(21, D, 1)),
-        "about": (Score(MIXTURE, None, 0.0), Score(MIXTURE, None, 1.0)),
+        "threshold": (Score(MIXTURE, None, 0.9), Score(MIXTURE, None, 0.8)),
         "order": (batch([EStep(MIXTURE), EStep(OTHER)]), batch([EStep(OTHER), EStep(MIXTURE)])),
     }
 

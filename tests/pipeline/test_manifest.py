@@ -132,7 +132,7 @@ def test_find_run(tmp_path: Path) -> None:
 
 def test_versions_name_what_bits_rest_on() -> None:
     found = versions()
-    assert {"gmm-dask", "python", "numpy", "scipy", "numba", "dask", "distributed"} <= set(found)
+    assert {"gmm-dask", "python", "numpy", "scipy", "llvmlite", "dask", "distributed"} <= set(found)
     assert all(isinstance(version, str) and version for version in found.values())
 
 
