@@ -8,10 +8,10 @@ import logging
 import signal
 import socket
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,7 @@ def _local(settings: ClusterSettings) -> Iterator[Any]:
     with dask.config.set(quiet):
         options = _local_options(settings)
         try:
-            with warnings.catch_warnings(), deaf_to_ctrl_c():
-                # a second run on this machine: its dashboard gets another port, and says so
-                warnings.filterwarnings("ignore", r"(?s)Port \d+ is already in use")
+            with deaf_to_ctrl_c():
                 cluster = LocalCluster(**options)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"cluster.options: LocalCluster refuses them: {error}") from error
@@ -114,6 +112,8 @@ def deaf_to_ctrl_c() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    # its own start would unblock the signal again, in the thread that starts the workers
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -129,12 +129,12 @@ def _local_options(settings: ClusterSettings) -> dict[str, Any]:
         "processes": True,
         "host": LOOPBACK,
         "dashboard_address": f"{LOOPBACK}:{_dashboard_port()}",
-        "silence_logs": logging.ERROR,
+        # a worker that meets an error in the data would log it with its traceback; it is told here
+        "silence_logs": logging.CRITICAL,
     }
-    options |= settings.options
-    if not options["processes"] and "host" not in settings.options:
-        del options["host"]  # threads talk within the process, through no socket
-    return options
+    # threads would otherwise talk within the process, which knows no host to bind to
+    protocol = {} if settings.options.get("processes", True) else {"protocol": "tcp"}
+    return {**options, **protocol, **settings.options}
 
 
 def _dashboard_port() -> int:

@@ -127,13 +127,12 @@ def run(
         folder.event("started", pid=os.getpid(), resume=mode)
         try:
             return _attempt(job, earlier or {})
-        except KeyboardInterrupt as error:
-            mark(job, error)
-            told = str(error) or "interrupted"
-            raise KeyboardInterrupt(f"{told}; the same command goes on from there") from error
         except BaseException as error:
             mark(job, error)
-            raise
+            stop = interruption(error)
+            if stop is None:
+                raise
+            raise KeyboardInterrupt(_goes_on(stop, error)) from error
 
 
 def _finished_before(job: Job, manifest: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -210,6 +209,7 @@ def mark(job: Job, error: BaseException) -> None:
     """Write into the manifest how a run ended, once."""
     if job.folder.manifest.get("status") != "running":
         return
+    error = interruption(error) or error
     code = exit_code(error)
     stopped = isinstance(error, KeyboardInterrupt | Terminated)
     status = "stopped" if stopped else "failed"
@@ -217,6 +217,24 @@ def mark(job: Job, error: BaseException) -> None:
     with suppress(OSError, ResourceError):  # a full disk must not hide why the run ended
         job.folder.update(status=status, exit_code=code, reason=reason, finished=now())
         job.folder.event(status, exit_code=code, reason=reason)
+
+
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C that an error is, or during whose handling it arose; None without one.
+
+    A last checkpoint that cannot be written on the way out does not change why the run ended.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
+def _goes_on(stop: KeyboardInterrupt, error: BaseException) -> str:
+    told = str(stop) or "interrupted"
+    if error is stop:
+        return f"{told}; the same command goes on from there"
+    return f"{told}; no checkpoint was written on the way out ({error}): the same command goes on"
 
 
 @contextmanager

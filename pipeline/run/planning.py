@@ -65,9 +65,9 @@ def _check(needs: Projection, limit: int) -> bool:
         return True
     raise PlanError(
         f"a worker needs {human_bytes(needs.total)} of memory, its limit is {human_bytes(limit)}: "
-        f"rows {human_bytes(needs.reading + needs.held)}, working {human_bytes(needs.working)}, "
-        f"statistics {human_bytes(needs.merging)}. Raise cluster.memory_limit, set "
-        "cluster.threads_per_worker: 1, or fit fewer models at once"
+        f"program {human_bytes(needs.process)}, rows {human_bytes(needs.reading + needs.held)}, "
+        f"working {human_bytes(needs.working)}, statistics {human_bytes(needs.merging)}. Raise "
+        "cluster.memory_limit, set cluster.threads_per_worker: 1, or fit fewer models at once"
     )
 
 

@@ -21,7 +21,14 @@ def scheduler_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("scheduler")
     file = folder / "scheduler.json"
     dask = str(Path(sys.executable).with_name("dask"))
-    common = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    common = (
+        "--host",
+        "127.0.0.1",
+        "--dashboard-address",
+        "127.0.0.1:0",
+        "--scheduler-file",
+        str(file),
+    )
     worker = (dask, "worker", *common, "--nworkers", "2", "--nthreads", "1")
     (folder / "s").mkdir()
     scheduler = Started((dask, "scheduler", *common, "--port", "0"), folder / "s")

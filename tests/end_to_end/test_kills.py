@@ -31,8 +31,8 @@ def test_sigkill_of_the_driver_at_random_moments(
         run.signal(signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
     assert [e["event"] for e in place.events("killed")].count("finished") == 0
-    stale = place.call("status", "runs/killed", "--require", "finished", "--json")
-    assert stale.returncode == 4
+    stale = place.ask("status", "runs/killed", "--require", "finished", "--json")
+    assert stale.exit_code == 4
     assert '"state": "stale"' in stale.stdout
     done = place.call("run", config)
     assert done.returncode == 0, done.stderr
@@ -48,10 +48,10 @@ def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> Non
     run = place.start("run", config)
     place.reach(run, "stopped", 3)
     run.signal(signal.SIGSTOP)  # so that it is still there after the two calls
-    running = place.call("status", "runs/stopped")
+    running = place.ask("status", "runs/stopped")
     assert running.stdout.startswith("running   pass "), running.stdout
-    second = place.call("run", config)
-    assert second.returncode == 4
+    second = place.ask("run", config)
+    assert second.exit_code == 4
     assert "another driver has this run" in second.stderr
     run.signal(signal.SIGCONT)
     began = time.monotonic()
@@ -69,8 +69,8 @@ def test_sigterm_then_ctrl_c_then_the_end(place: Place, undisturbed: str) -> Non
     assert run.wait() == 130
     told = run.err.read_text()
     assert "Traceback" not in told
-    assert re.search(r"interrupted after pass \d+; the same command goes on from there", told)
-    status = place.call("status", "runs/stopped")
+    assert re.search(r"interrupted after pass \d+; .*the same command goes on", told)
+    status = place.ask("status", "runs/stopped")
     assert status.stdout.startswith("stopped ")
     assert "resumable from pass" in status.stdout
 
@@ -86,9 +86,8 @@ def test_sigkill_of_a_worker(place: Place, undisturbed: str) -> None:
     place.reach(run, "worker", 3)
     victim = run.workers[0]
     victim.kill()
+    before = place.passes("worker")
     assert run.wait() == 0, run.err.read_text()
+    assert place.passes("worker") > before + 1, "killed after the last pass"
     assert "Traceback" not in run.err.read_text()
-    manifest = place.manifest("worker")
-    assert manifest["workers_lost"] + manifest["retries"] >= 1
     assert place.fingerprint("worker") == undisturbed
-    assert not victim.is_running()
