@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+    from gmm_dask.estimator.outputs import as_table
     from gmm_dask.first_pass import find_frame
     from gmm_dask.fit_many import FitMany, fit_many
     from gmm_dask.fits.stopping import passes_left
@@ -101,6 +102,7 @@ _HOMES = {
         "StoreError",
     ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
+    "gmm_dask.estimator.outputs": ("as_table",),
     "gmm_dask.first_pass": ("find_frame",),
     "gmm_dask.fit_many": (
         "FitMany",
@@ -184,6 +186,7 @@ __all__ = [
     "StoreError",
     "ZarrSource",
     "__version__",
+    "as_table",
     "batch",
     "check_workers",
     "find_frame",

@@ -68,7 +68,7 @@ class RowFunction:
 
 
 def posterior_rows(
-    mixture: Mixture, prepared: Prepared | None, values: npt.NDArray[Any]
+    mixture: Mixture, prepared: Prepared | None, values: npt.NDArray[Any], start: int = 0
 ) -> tuple[FloatArray, FloatArray]:
     """Return log densities (n,) and responsibilities (n, K) of rows in source units.
 
@@ -78,13 +78,15 @@ def posterior_rows(
     prepared : Prepared, optional
         What ``mixture.prepare()`` gave, where many blocks follow each other.
     values : (n, D)
+    start : int
+        Absolute number of the first row, for messages.
 
     Raises
     ------
     DataError
         A row has NaN or an infinite value.
     """
-    check_finite_rows(values)
+    check_finite_rows(values, start)
     return posterior(prepared or mixture.prepare(), np.ascontiguousarray(values))
 
 

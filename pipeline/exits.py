@@ -31,7 +31,8 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, CheckpointError):
-        return CONFIG if "belongs to another" in str(error) else RESOURCE
+        hopeless = ("belongs to another", "resume is required")  # repeating will not help
+        return CONFIG if any(words in str(error) for words in hopeless) else RESOURCE
     if isinstance(error, DataError | FormatError):
         return DATA
     if isinstance(error, ConfigError):

@@ -17,6 +17,7 @@ from gmm_dask import (
     Resumed,
     RowShare,
     Source,
+    as_table,
     run_grid,
     spool,
 )
@@ -220,21 +221,4 @@ def _shifted(candidate: Candidate, shift: Shift) -> Candidate:
 
 def candidate_row(candidate: Candidate, chosen: bool) -> dict[str, Any]:
     """Return a candidate as a row of ``candidates.csv``."""
-    return {
-        "chosen": chosen,
-        "n_components": candidate.n_components,
-        "covariance_type": candidate.covariance_type,
-        "log_likelihood_per_row": candidate.log_likelihood_per_row,
-        "n_parameters": candidate.n_parameters,
-        "bic": candidate.bic,
-        "aic": candidate.aic,
-        "icl": candidate.icl,
-        "icl_map": candidate.icl_map,
-        "held_out": candidate.held_out,
-        "held_out_error": candidate.held_out_error,
-        "starts_agree": candidate.starts_agree,
-        "n_init": len(candidate.restarts),
-        "n_iter": candidate.best.n_iter,
-        "converged": candidate.converged,
-        "note": "; ".join(candidate.best.problems),
-    }
+    return {"chosen": chosen, **as_table(candidate)}

@@ -157,10 +157,12 @@ def rebuild_report(target: str) -> Path:
     if stored.stat().st_size > LARGEST:
         raise FormatError(f"{stored} is larger than {LARGEST} bytes: these are no results")
     manifest = read_manifest(folder / "run.json")
-    section = manifest["config"].get("report") or {}
-    path = Path(section.get("path") or folder / "report.html")
-    render(Results.from_json(stored.read_bytes()), path)
     outputs = manifest.get("outputs", {})
+    made = Path(manifest["dir"])
+    path = Path(outputs.get("report", {}).get("path", made / "report.html"))
+    if path.is_relative_to(made):  # the folder may have been moved since
+        path = folder / path.relative_to(made)
+    render(Results.from_json(stored.read_bytes()), path)
     if "report" in outputs:
         outputs["report"]["sha256"] = sha256_of(path)
         text = json.dumps({**manifest, "outputs": outputs}, indent=2)

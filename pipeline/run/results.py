@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Candidate, Engine, Sample
+from gmm_dask import Candidate, Engine, Sample, posterior_rows
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
 from pipeline.report.ranking import leading_pairs
@@ -117,8 +117,6 @@ def figures_of(
 
 
 def _sample_density(fitted: Fitted, sample: FloatArray, inner: FloatArray) -> FloatArray:
-    from gmm_dask import posterior_rows
-
     log_density, _ = posterior_rows(fitted.candidate.mixture, None, inner)
     return log_density + fitted.transform.log_jacobian(sample)
 

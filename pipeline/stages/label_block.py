@@ -130,7 +130,7 @@ class LabelBlock:
         values = rows.values[lo : lo + TILE]
         fitted = values if self.transform is None else self.transform(values, rows.start + lo)
         ready = prepared(self.name, self.mixture)
-        log_density, resp = posterior_rows(self.mixture, ready, fitted)
+        log_density, resp = posterior_rows(self.mixture, ready, fitted, rows.start + lo)
         if self.log_jacobian is not None:
             log_density = log_density + self.log_jacobian(values)
         _check(log_density, resp, values, rows.start + lo)

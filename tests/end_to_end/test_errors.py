@@ -96,7 +96,7 @@ def test_a_collapsed_component_is_a_warning(odd: Place, cluster: dict[str, str])
     model = {"n_components": [1, 2, 3], "n_init": 3}
     done = odd.ask("run", odd.config("twins", source=source, model=model, cluster=cluster))
     assert done.exit_code == 0, done.stderr
-    notes = [row["note"] for row in odd.manifest("twins")["candidates"]]
+    notes = [row["problems"] for row in odd.manifest("twins")["candidates"]]
     assert any("flat" in note for note in notes)
     assert "degenerate" in done.stdout
-    assert not odd.manifest("twins")["chosen"]["note"]
+    assert not odd.manifest("twins")["chosen"]["problems"]
