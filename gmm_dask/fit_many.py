@@ -93,38 +93,21 @@ def fit_many(
     ------
     ConfigError, DataError, ResourceError
     """
-    every_K, every_type = _tuple(n_components), _tuple(covariance_type)
-    check_words(
-        {
-            "every n_components": every_K,
-            "every covariance_type": every_type,
-            "n_init": n_init,
-            "init_params": init_params,
-            "tol": tol,
-            "max_iter": max_iter,
-            "reg_covar": reg_covar,
-            "criterion": criterion,
-            "rule": rule,
-            "held_out": held_out,
-            "on_interrupt": on_interrupt,
-            "resume": resume,
-        }
-    )
+    words = {
+        "every n_components": _tuple(n_components),
+        "every covariance_type": _tuple(covariance_type),
+        "n_init": n_init,
+        "init_params": init_params,
+        "tol": tol,
+        "max_iter": max_iter,
+        "reg_covar": reg_covar,
+        "criterion": criterion,
+        "rule": rule,
+        "held_out": held_out,
+    }
+    check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
-    seed = seed_of(random_state)
-    rows = RowShare(seed, "held out", held_out, inside=False) if criterion == "held_out" else None
-    grid = Grid(
-        tuple(int(K) for K in every_K),
-        every_type,
-        n_init,
-        init_params,
-        tol,
-        max_iter,
-        reg_covar,
-        seed,
-        rows,
-        accelerate,
-    )
+    grid = _grid(words, seed_of(random_state), accelerate)
     names = column_names(X)
     data = GaussianMixture()._validated(X, reset=True)
     engine, source = open_engine(open_source(data, names or ()))
@@ -140,6 +123,21 @@ def fit_many(
         )
     models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
+
+
+def _grid(words: dict[str, Any], seed: int, accelerate: bool) -> Grid:
+    rows = None
+    if words["criterion"] == "held_out":
+        rows = RowShare(seed, "held out", words["held_out"], inside=False)
+    names = ("n_init", "init_params", "tol", "max_iter", "reg_covar")
+    return Grid(
+        tuple(int(K) for K in words["every n_components"]),
+        words["every covariance_type"],
+        **{name: words[name] for name in names},
+        seed=seed,
+        rows=rows,
+        accelerate=accelerate,
+    )
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -72,7 +72,6 @@ def run_grid(
     engine: Engine,
     *,
     given: dict[str, FloatArray] | None = None,
-    initial: Fits | None = None,
     checkpoint: CheckpointSettings | None = None,
     search: Search = keep_all,
     watch: Sequence[Watch] = (),
@@ -89,8 +88,6 @@ def run_grid(
     engine : Engine
     given : dict, optional
         Parameters to begin with, source units; see `search.restarts`.
-    initial : tuple of Restart, optional
-        Fits to go on with, instead of starts.
     checkpoint : CheckpointSettings, optional
     search : callable
         Decisions across fits after each pass.
@@ -113,14 +110,7 @@ def run_grid(
             f"Expected n_samples >= n_components but got n_components = "
             f"{max(grid.n_components)}, n_samples = {source.n_rows}"
         )
-    if checkpoint is None:
-        fits, resumed, saver = initial or _begin(run, given, constant), None, None
-    else:
-        known = identity(grid, source, asdict(engine.plan(source)), given)
-        store = Checkpoints(checkpoint.path, known, CODEC, checkpoint.keep)
-        saver = Saver(store, checkpoint)
-        resumed = resume(store, checkpoint, grid)
-        fits = resumed.fits if resumed else initial or _begin(run, given, constant)
+    fits, resumed, saver = _opened(run, given, checkpoint, constant)
     if resumed and on_resume:
         on_resume(resumed)
     watchers: list[Watch] = [*watch, saver] if saver else list(watch)
@@ -129,6 +119,29 @@ def run_grid(
         done = _drive(run, fits, search, watchers, number, on_interrupt, saver)
         candidates, comparison = evaluate(engine, source, grid, done.fits)
     return GridResult(candidates, comparison, done.number, resumed, done.interrupted)
+
+
+class _Opened(NamedTuple):
+    fits: Fits
+    resumed: Resumed | None = None
+    saver: Saver | None = None
+
+
+def _opened(
+    run: _Run,
+    given: dict[str, FloatArray] | None,
+    checkpoint: CheckpointSettings | None,
+    constant: str,
+) -> _Opened:
+    """Return fits at their starts, or where a checkpoint left them, and what saves them."""
+    if checkpoint is None:
+        return _Opened(_begin(run, given, constant))
+    engine, source, grid = run
+    known = identity(grid, source, asdict(engine.plan(source)), given)
+    store = Checkpoints(checkpoint.path, known, CODEC, checkpoint.keep)
+    resumed = resume(store, checkpoint, grid)
+    fits = resumed.fits if resumed else _begin(run, given, constant)
+    return _Opened(fits, resumed, Saver(store, checkpoint))
 
 
 def _begin(run: _Run, given: dict[str, FloatArray] | None, constant: str) -> Fits:

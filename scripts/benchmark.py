@@ -1,7 +1,6 @@
 """Time one EM pass beside scikit-learn's, interleaved in one run; write a table and a plot.
 
-    .venv-test/bin/python scripts/benchmark.py                 # all cases, about 20 minutes
-    .venv-test/bin/python scripts/benchmark.py --cases full/3/10 --rounds 3
+    .venv-test/bin/python scripts/benchmark.py [--cases full/3/10] [--rounds 3]
 
 Each round times every engine once, so that a busy neighbour hits all alike; figures are medians of
 the ratios of a round. The product runs on two threads, once on a Dask cluster with rows enough for
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -60,12 +60,10 @@ class Case:
     columns: int
     components: int
     rows: int
-    """On the cluster."""
     peer_rows: int
     wanted: float
-    """Ratio that must be reached."""
     bound: float
-    """Nanoseconds a row and component on two cores that the arithmetic needs."""
+    """Nanoseconds a row and component that dense arithmetic needs on two cores."""
 
     @property
     def name(self) -> str:
@@ -85,9 +83,8 @@ CASES = (
 )
 
 
-@dataclass(frozen=True)
-class Data:
-    """Rows of well filled clusters, and the parameters at which every engine begins."""
+class Data(NamedTuple):
+    """Rows of clusters, and the parameters at which every engine begins."""
 
     rows: np.ndarray
     start: dict[str, np.ndarray]
@@ -224,7 +221,6 @@ def machine() -> dict[str, str]:
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu,
         "python": platform.python_version(),
-        "numpy": np.__version__,
         "gmm-dask": __version__,
     }
 
