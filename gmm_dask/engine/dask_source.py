@@ -115,7 +115,9 @@ class LazySource:
 
     def materialise(self) -> ArraySource:
         """Return the rows computed once and held in this process."""
-        return ArraySource(np.ascontiguousarray(self.array.compute()), self.columns)
+        # on threads, whatever a closed client may have left as Dask's default scheduler
+        values = self.array.compute(scheduler="threads")
+        return ArraySource(np.ascontiguousarray(values), self.columns)
 
 
 def _table(array: Any) -> Any:
