@@ -16,9 +16,12 @@ from gmm_dask.errors import ConfigError, DataError
 Span = tuple[int, int]
 
 TARGET_BLOCKS = 64
+FEWEST_BLOCKS = 16
 MAX_BLOCKS = 2000
 REFUSED_BLOCKS = 10 * MAX_BLOCKS
 SMALLEST_BLOCK = 4 * CELL
+WORTH_A_TASK = 32 * 2**20
+"""Bytes whose measurement takes the 20 ms or more beside which a task's 1 to 2 ms are small."""
 LARGEST_BLOCK_BYTES = 64 * 2**20
 SLAB_BYTES = 16 * 2**20
 
@@ -92,8 +95,9 @@ def make_plan(
     itemsize : int
         Bytes of one value as it is read: 4 (float32) or 8 (float64).
     block_rows : int, optional
-        Multiple of 4096. Default: about 64 blocks, each of at least 16384 rows and at most 64 MiB
-        of float64 values, but never more than about 2000 blocks.
+        Multiple of 4096. Default: about 64 blocks of at most 64 MiB of float64 values; fewer, down
+        to 16, where blocks would be too small to pay for a task (32 MiB up to 10 columns, less
+        beyond); more, up to about 2000, where they would be too large; none below 16384 rows.
     fan_in : int
         At least 2.
 
@@ -136,7 +140,10 @@ def _ceil_cells(n_rows: int, blocks: int) -> int:
 def _default_block(n_rows: int, n_columns: int) -> int:
     """Return the rows of a block when the configuration does not say."""
     largest = _cells(LARGEST_BLOCK_BYTES // (8 * n_columns))
-    rows = min(max(_ceil_cells(n_rows, TARGET_BLOCKS), SMALLEST_BLOCK), largest)
+    # a row of a full covariance costs as the square of the columns: fewer rows are worth a task
+    worth = _cells(WORTH_A_TASK // (8 * n_columns) * 10 // max(n_columns, 10))
+    worth = max(min(worth, _ceil_cells(n_rows, FEWEST_BLOCKS)), SMALLEST_BLOCK)
+    rows = min(max(_ceil_cells(n_rows, TARGET_BLOCKS), worth), largest)
     return max(rows, _ceil_cells(n_rows, MAX_BLOCKS))
 
 

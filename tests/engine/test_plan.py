@@ -61,10 +61,23 @@ def test_tree_has_every_node_once_in_order(n_blocks: int, fan_in: int) -> None:
 
 
 @given(st.integers(1, 10**9), st.integers(1, 300))
-def test_about_64_blocks_once_there_are_rows_enough(n_rows: int, n_columns: int) -> None:
+def test_blocks_pay_for_their_task_and_are_enough_for_some_workers(
+    n_rows: int, n_columns: int
+) -> None:
+    """A full E-step multiplies D^2 / 2 numbers a row and component: here for ten components."""
     plan = make_plan(n_rows, n_columns, 8)
-    if n_rows >= 64 * 16384:
-        assert plan.n_blocks > 48
+    if n_rows >= 16 * 16384:
+        assert plan.n_blocks > 12
+    work = plan.block_rows * n_columns * max(n_columns, 10)
+    if plan.n_blocks > 20:
+        assert work > 0.9 * 32 * 2**20 / 8 * 10 or plan.block_rows < 20000 + CELL
+
+
+def test_blocks_of_common_shapes() -> None:
+    """Megabytes a block and blocks of surveys and latent spaces."""
+    shapes = {(10**6, 5): 16, (10**7, 10): 24, (10**8, 10): 125, (10**6, 50): 61, (10**9, 30): 2000}
+    found = {shape: make_plan(*shape, 8).n_blocks for shape in shapes}
+    assert all(abs(found[shape] / blocks - 1) < 0.1 for shape, blocks in shapes.items()), found
 
 
 def test_nothing_but_the_shape_enters_the_plan() -> None:
