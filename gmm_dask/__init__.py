@@ -13,6 +13,7 @@ from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Source
+    from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
@@ -65,6 +66,11 @@ _HOMES = {
         "Block",
         "Frame",
         "Source",
+    ),
+    "gmm_dask.cost": (
+        "COST_MODEL",
+        "machine_factor",
+        "pass_seconds",
     ),
     "gmm_dask.drive": (
         "Interrupted",
@@ -144,6 +150,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "COST_MODEL",
     "ArraySource",
     "Batch",
     "Block",
@@ -193,7 +200,9 @@ __all__ = [
     "fit_many",
     "human_bytes",
     "is_alive",
+    "machine_factor",
     "pass_fold",
+    "pass_seconds",
     "passes_left",
     "plan_for",
     "posterior_rows",

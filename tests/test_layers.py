@@ -34,6 +34,7 @@ ROOMS = {
     "drive": 9,
     "search": 9,
     "selection": 10,
+    "cost": 10,
     "diagnostics": 10,
     "state": 10,
     "many": 10,

@@ -8,7 +8,17 @@ from typing import Any
 
 import psutil
 
-from gmm_dask import PlanError, Projection, human_bytes, pass_fold, plan_for, project
+from gmm_dask import (
+    COST_MODEL,
+    PlanError,
+    Projection,
+    human_bytes,
+    machine_factor,
+    pass_fold,
+    pass_seconds,
+    plan_for,
+    project,
+)
 from pipeline.config import Config
 from pipeline.run.fitting import grid_of, spec_of
 from pipeline.sources import Table, open_table
@@ -41,6 +51,7 @@ def _facts(config: Config, table: Table) -> dict[str, Any]:
     cache = "stream" if config.cluster.cache in ("auto", "stream", "spool") else "memory"
     needs = project(cut, table, pass_fold(grid, n_columns), threads, cache, workers)  # type: ignore[arg-type]
     fits = len(grid.n_components) * len(grid.covariance_type) * grid.n_init
+    seconds = machine_factor() * pass_seconds(cut, grid, n_columns, workers * threads)
     return {
         "config": config.resolved(),
         "source": table.described,
@@ -57,6 +68,7 @@ def _facts(config: Config, table: Table) -> dict[str, Any]:
         "worker_limit": limit,
         "checkpoint_bytes": pass_fold(grid, n_columns).stats_bytes,
         "fits_in_memory": _check(needs, limit),
+        "seconds_per_pass": float(f"{seconds:.2g}"),
     }
 
 
@@ -136,9 +148,18 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
             "workers",
             f"{facts['workers']} of {facts['threads_per_worker']} threads ({config.cluster.type})",
         ),
+        ("time", _time(facts["seconds_per_pass"], facts["workers"] * facts["threads_per_worker"])),
         ("output", str(Path(config.run.dir).absolute())),
     ]
     return lines
+
+
+def _time(seconds: float, threads: int) -> str:
+    """Return the time of a pass in words, and what it rests on."""
+    return (
+        f"about {seconds:g} s per pass of all fits on {threads} threads, less as fits end and "
+        f"where components lie apart   (cost model of {COST_MODEL}; this machine's speed)"
+    )
 
 
 def every(config: Config) -> str:

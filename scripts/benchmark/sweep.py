@@ -41,8 +41,8 @@ def points(covariance_type: str, rounds: int) -> list[tuple[int, int, float]]:
     return found
 
 
-def coefficients(found: list[tuple[int, int, float]], square: bool) -> tuple[list[float], float]:
-    """Return (per row, per row and column, per component, times D, times D^2), and the error.
+def coefficients(found: list[tuple[int, int, float]]) -> tuple[list[float], float]:
+    """Return nanoseconds times 1, D, D^2 a row and times 1, D, D^2 a component, and the error.
 
     Least squares of relative errors, no coefficient negative; the error is the 90th percentile of
     the relative deviations.
@@ -50,7 +50,7 @@ def coefficients(found: list[tuple[int, int, float]], square: bool) -> tuple[lis
     from scipy.optimize import nnls
 
     D, K, ns = (np.array(column, float) for column in zip(*found, strict=True))
-    terms = np.stack([np.ones_like(D), D, K, K * D, K * D**2 * square], axis=1)
+    terms = np.stack([D**0, D, D**2, K, K * D, K * D**2], axis=1)
     solution = nnls(terms / ns[:, None], np.ones_like(ns))[0]
     deviation = np.abs(terms @ solution / ns - 1)
     return [round(float(value), 4) for value in solution], float(np.quantile(deviation, 0.9))
@@ -61,7 +61,7 @@ def sweep(rounds: int) -> dict[str, Any]:
     record = {}
     for kind in ("full", "tied", "diag", "spherical"):
         found = points(kind, rounds)
-        solution, error = coefficients(found, square=kind == "full")
+        solution, error = coefficients(found)
         record[kind] = {"points": found, "coefficients": solution, "error": error}
         print(kind, solution, f"90 % within {error:.0%}", flush=True)
     return record
