@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,75 @@ class Block:
     def row(self) -> IntArray:
         """Absolute row numbers (n,), int64."""
         return np.arange(self.start, self.start + len(self.values), dtype=np.int64)
+
+
+class Observed(NamedTuple):
+    """Rows taken apart: what was measured, and how well."""
+
+    values: npt.NDArray[Any]
+    """(n, D) source units; NaN where nothing was measured."""
+    sample_weight: FloatArray | None = None
+    """(n,), none negative."""
+    noise: FloatArray | None = None
+    """Of each row's values: variances (n, D) or covariances (n, D, D), source units squared."""
+
+
+class RowLayout(NamedTuple):
+    """Which columns of a source are values, and which say how rows are to be taken.
+
+    A row travels as one run of numbers: D values; its weight, if rows have weights; its noise, D
+    variances or the D (D + 1) / 2 covariances of a lower triangle, row by row. So nothing on the
+    way (blocks, checksums, scratch stores) needs to know of weights and noise.
+    """
+
+    n_columns: int
+    """D."""
+    sample_weight: bool = False
+    noise: str = ""
+    """"" (none), "diag" or "full"."""
+    missing: bool = False
+    """NaN means missing; otherwise it is refused."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the source."""
+        D = self.n_columns
+        return D + self.sample_weight + {"": 0, "diag": D, "full": D * (D + 1) // 2}[self.noise]
+
+    @property
+    def plain(self) -> bool:
+        """Whether rows are complete, alike and without noise."""
+        return not (self.sample_weight or self.noise or self.missing)
+
+    def split(self, rows: npt.NDArray[Any]) -> Observed:
+        """Return rows (n, width) taken apart."""
+        D = self.n_columns
+        if self.plain:
+            return Observed(rows)
+        weight = rows[:, D].astype(np.float64) if self.sample_weight else None
+        rest = rows[:, D + self.sample_weight :].astype(np.float64)
+        noise = unpacked(rest, D) if self.noise == "full" else rest
+        return Observed(rows[:, :D], weight, noise if self.noise else None)
+
+    def join(self, observed: Observed) -> npt.NDArray[Any]:
+        """Return rows (n, width) of which `split` gives the parts back."""
+        parts = [observed.values]
+        if observed.sample_weight is not None:
+            parts.append(observed.sample_weight[:, None])
+        if observed.noise is not None:
+            noise = observed.noise
+            lower = np.tril_indices(self.n_columns)
+            parts.append(noise if noise.ndim == 2 else noise[:, lower[0], lower[1]])
+        return np.concatenate(parts, axis=1, dtype=observed.values.dtype)
+
+
+def unpacked(packed: FloatArray, n_columns: int) -> FloatArray:
+    """Return symmetric matrices (n, D, D) from their lower triangles (n, D (D + 1) / 2)."""
+    matrices = np.empty((len(packed), n_columns, n_columns))
+    i, j = np.tril_indices(n_columns)
+    matrices[:, i, j] = packed
+    matrices[:, j, i] = packed
+    return matrices
 
 
 @runtime_checkable

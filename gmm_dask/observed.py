@@ -1,0 +1,214 @@
+"""The E-step of rows as they really come: with holes, errors of their own, and weights.
+
+Rows with the same columns observed form a group. Of each component they see the marginal in these
+columns, so the ordinary kernel measures them, and its sums are lifted to all columns (`marginals`).
+Errors of the rows act inside a group, on the observed columns. So one likelihood serves holes,
+errors and weights, in any combination.
+
+References
+----------
+Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from gmm_dask.blocks import FloatArray, IntArray, Observed
+from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.reference import log_sum_exp
+from gmm_dask.kernels.types import EStepSums, GaussianMoments
+from gmm_dask.marginals import Marginal, lifted, marginal_of
+from gmm_dask.mixture import Mixture
+from gmm_dask.tree import add
+
+KEPT = 1024
+"""Marginals kept; more patterns than this are derived again when they return."""
+
+
+class Observer:
+    """Measures rows under one mixture. Made once per pass and process; threads may share it.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    """
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+        self._marginals: OrderedDict[bytes, Marginal] = OrderedDict()
+        self._lock = Lock()
+
+    def marginal(self, columns: IntArray) -> Marginal:
+        """Return the mixture in some columns, from a bounded cache."""
+        key = columns.tobytes()
+        with self._lock:
+            found = self._marginals.get(key)
+            if found is not None:
+                self._marginals.move_to_end(key)
+                return found
+        found = marginal_of(self.mixture, columns)
+        with self._lock:
+            self._marginals[key] = found
+            while len(self._marginals) > KEPT:
+                self._marginals.popitem(last=False)
+        return found
+
+    def e_step(self, rows: Observed) -> EStepSums:
+        """Return the E-step sums of rows; those without any value add nothing."""
+        total = self._zero()
+        for columns, places in patterns(rows.values):
+            if len(columns):
+                total = add(
+                    total, self._group(self.marginal(columns), taken(rows, places, columns))
+                )
+        return total
+
+    def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
+        """Return log densities (n,) in source units, and responsibilities (n, K).
+
+        A row's density is that of what was observed of it. Rows without any value have density 1
+        and the weights as responsibilities.
+        """
+        log_norm = np.zeros(len(rows.values))
+        resp = np.tile(self.mixture.weights[0], (len(rows.values), 1))
+        scale = np.log(self.mixture.frame.scale)
+        for columns, places in patterns(rows.values):
+            if len(columns):
+                model, part = self.marginal(columns), taken(rows, places, columns)
+                norm, resp[places] = self._posterior(model, part)
+                log_norm[places] = norm - scale[columns].sum()
+        return log_norm, resp
+
+    def true_values(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
+        """Return the posterior mean (n, D) and covariance (n, D, D) of true, complete rows.
+
+        In source units. What was observed without error comes back as it is.
+        """
+        n, D = rows.values.shape
+        mean, covariance = np.empty((n, D)), np.empty((n, D, D))
+        for columns, places in patterns(rows.values):
+            model, part = self.marginal(columns), taken(rows, places, columns)
+            mean[places], covariance[places] = self._expected(model, part)
+        frame = self.mixture.frame
+        return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
+
+    def _group(self, model: Marginal, part: Observed) -> EStepSums:
+        """Return the sums of rows of one pattern, lifted to all columns."""
+        weight = part.sample_weight
+        if part.noise is not None:
+            y, C = self._framed(model, part)
+            ones = np.ones(len(y)) if weight is None else weight
+            found = noisy.e_step(model.noisy, y, C, ones)
+            sums = self._sums(found.log_likelihood, ones, found.count, found.moments)
+        elif weight is None:
+            sums = table.measure(model.kernel, part.values)
+        else:
+            norm, resp = table.posterior(model.kernel, part.values)
+            resp *= weight[:, None]
+            moments = table.moments(model.prepared, part.values, resp)
+            sums = self._sums(float(norm @ weight), weight, resp.sum(axis=0), moments)
+        volume = sums.log_likelihood + sums.n_rows * model.log_scale
+        kind = self.mixture.family.covariance_type
+        moments = lifted(model, kind, sums.count[0], sums.moments)
+        return sums._replace(log_likelihood=volume, moments=moments)
+
+    def _sums(
+        self,
+        log_likelihood: float,
+        weight: FloatArray,
+        count: FloatArray,
+        moments: GaussianMoments,
+    ) -> EStepSums:
+        n = np.asarray(float(weight.sum()))
+        return EStepSums(np.asarray(log_likelihood), n, count[None, :], moments, np.zeros(()))
+
+    def _zero(self) -> EStepSums:
+        mixture = self.mixture
+        zero = np.zeros(())
+        moments = mixture.family.zero_moments(mixture.n_components, mixture.n_columns)
+        return EStepSums(zero, zero, np.zeros((1, mixture.n_components)), moments, zero)
+
+    def _framed(self, model: Marginal, part: Observed) -> tuple[FloatArray, FloatArray]:
+        """Return rows and their noise in the frame."""
+        scale, shift = model.prepared.scale, model.prepared.shift
+        assert part.noise is not None
+        of_noise = scale**2 if part.noise.ndim == 2 else np.outer(scale, scale)
+        return (part.values - shift) / scale, part.noise / of_noise
+
+    def _posterior(self, model: Marginal, part: Observed) -> tuple[FloatArray, FloatArray]:
+        if part.noise is None:
+            return table.posterior(model.kernel, part.values)
+        joint = noisy.log_joint(model.noisy, *self._framed(model, part))
+        norm = log_sum_exp(joint)
+        return norm, np.exp(joint - norm[:, None])
+
+    def _expected(self, model: Marginal, part: Observed) -> tuple[FloatArray, FloatArray]:
+        """Return posterior means (n, D) and covariances (n, D, D), in the frame."""
+        means = self.mixture.params.means
+        n, (K, D) = len(part.values), means.shape
+        d = len(model.columns)
+        noise = np.zeros((n, d)) if part.noise is None else part.noise
+        y, C = self._framed(model, part._replace(noise=noise))
+        resp = self._posterior(model, part)[1] if d else np.tile(self.mixture.weights[0], (n, 1))
+        mean, square = np.zeros((n, D)), np.zeros((n, D, D))
+        for k in range(K):
+            found = noisy.posterior(model.noisy.means[k], model.noisy.covariance(k), y, C)
+            spare = found.spare
+            if spare.ndim == 2:
+                spare = spare[:, :, None] * np.eye(d)
+            b = means[k] + found.step @ model.lift[k].T
+            B = model.lift[k] @ spare @ model.lift[k].T + model.spare[k]
+            mean += resp[:, k, None] * b
+            square += resp[:, k, None, None] * (B + b[:, :, None] * b[:, None, :])
+        return mean, square - mean[:, :, None] * mean[:, None, :]
+
+
+def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
+    """Yield the columns (d,) that some rows have in common, and the places of these rows.
+
+    Parameters
+    ----------
+    values : (n, D) array
+        NaN where missing.
+
+    Yields
+    ------
+    columns : (d,)
+    places : (m,) or slice
+        Ascending; a slice where all rows are alike.
+    """
+    holes = np.isnan(values)
+    n, D = holes.shape
+    if not holes.any():
+        if n:
+            yield np.arange(D), slice(None)
+        return
+    packed = np.packbits(holes, axis=1)
+    whole = np.zeros((n, -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    whole[:, : packed.shape[1]] = packed
+    words = whole.view(np.uint64)
+    order = np.lexsort(words.T)
+    ordered = words[order]
+    new = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
+    for places in np.split(order, new):
+        yield np.flatnonzero(~holes[places[0]]), places
+
+
+def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
+    """Return some rows in some columns."""
+    whole = isinstance(places, slice)
+    values, weight, noise = (None if part is None else part[places] for part in rows)
+    if whole:
+        return rows
+    assert values is not None
+    values = np.ascontiguousarray(values[:, columns])
+    if noise is not None:
+        inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
+        noise = np.ascontiguousarray(inside)
+    return Observed(values, weight, noise)
