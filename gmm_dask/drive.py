@@ -23,6 +23,8 @@ class PassDone(NamedTuple):
     fits: Fits
     seconds: float
     """Wall time of this pass."""
+    sample: int | None = None
+    """Rows of the sample that the pass went over; None for all rows."""
 
     @property
     def live(self) -> int:
@@ -75,6 +77,7 @@ def drive(
     search: Search = keep_all,
     watch: Sequence[Watch] = (),
     number: int = 0,
+    sample: int | None = None,
 ) -> Driven:
     """Run all fits to their outcomes, in shared passes.
 
@@ -89,6 +92,8 @@ def drive(
         Called with a `PassDone` after each pass: progress, checkpoints.
     number : int
         Passes already done, after a resume.
+    sample : int, optional
+        Rows of the source, where it is a sample; for the watchers.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def drive(
             state = search(_one_pass(state, engine, source))
             number += 1
             for watcher in watch:
-                watcher(PassDone(number, state, time.perf_counter() - began))
+                watcher(PassDone(number, state, time.perf_counter() - began, sample))
     except KeyboardInterrupt as error:
         raise Interrupted(state, number) from error
     return Driven(state, number)

@@ -27,8 +27,8 @@ from gmm_dask.marginals import Marginal, lifted, marginal_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
 
-KEPT = 1024
-"""Marginals kept; more patterns than this are derived again when they return."""
+KEPT_BYTES = 64 * 2**20
+"""Of marginals; the patterns seen longest ago are derived again when they return."""
 
 
 class Observer:
@@ -55,7 +55,7 @@ class Observer:
         found = marginal_of(self.mixture, columns)
         with self._lock:
             self._marginals[key] = found
-            while len(self._marginals) > KEPT:
+            while len(self._marginals) > kept(self.mixture):
                 self._marginals.popitem(last=False)
         return found
 
@@ -167,6 +167,16 @@ class Observer:
             mean += resp[:, k, None] * b
             square += resp[:, k, None, None] * (B + b[:, :, None] * b[:, None, :])
         return mean, square - mean[:, :, None] * mean[:, None, :]
+
+
+def marginal_bytes(mixture: Mixture) -> int:
+    """Return an upper bound of the bytes of one marginal."""
+    return 8 * 3 * mixture.n_components * mixture.n_columns**2
+
+
+def kept(mixture: Mixture) -> int:
+    """Return how many marginals are kept."""
+    return max(KEPT_BYTES // marginal_bytes(mixture), 2)
 
 
 def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:

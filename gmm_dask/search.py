@@ -55,6 +55,9 @@ class Grid:
         Training rows; all by default.
     accelerate : bool
         Jump ahead where plain EM is slow; see `fits.squarem`.
+    race : bool
+        Restarts compete: on nested samples first (`ladder`), then by halving on all rows
+        (`halving`); False: each runs to its end, as scikit-learn's do.
     """
 
     n_components: tuple[int, ...]
@@ -67,6 +70,7 @@ class Grid:
     seed: int = 0
     rows: RowShare | None = field(default=None)
     accelerate: bool = False
+    race: bool = False
 
     def __post_init__(self) -> None:
         for covariance_type in self.covariance_type:

@@ -36,6 +36,19 @@ class Given(NamedTuple):
         return replace(mixture, params=params, weights=weights)
 
 
+class Dropped(NamedTuple):
+    """When and why a restart was given up."""
+
+    rows: int
+    """Rows that it saw: those of a sample, or all."""
+    n_iter: int
+    """Passes of EM over them."""
+    behind: float
+    """By how much its log-likelihood per row was below the leader's."""
+    leader: int
+    """Number of the restart that led."""
+
+
 @dataclass(frozen=True)
 class Restart:
     """A start followed by EM.
@@ -55,6 +68,8 @@ class Restart:
     given : Given
     accelerate : bool
         Jump ahead where plain EM is slow; see `Squarem`.
+    dropped : Dropped, optional
+        Set where another restart was preferred.
     """
 
     index: int
@@ -66,6 +81,7 @@ class Restart:
     em: EM | Squarem | None = None
     given: Given = field(default_factory=Given)
     accelerate: bool = False
+    dropped: Dropped | None = None
 
     @property
     def template(self) -> Mixture:
@@ -89,6 +105,11 @@ class Restart:
     def outcome(self) -> Outcome | None:
         """Outcome of EM; None while running."""
         return None if self.em is None else self.em.outcome
+
+    @property
+    def n_iter(self) -> int:
+        """Passes of EM."""
+        return 0 if self.em is None else self.em.n_iter
 
     @property
     def lower_bound(self) -> float:

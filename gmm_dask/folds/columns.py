@@ -12,21 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import Block, FloatArray, Frame, IntArray, power_of_two
-from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.folds.rows import RowShare, check_observed, observed
 from gmm_dask.stats import Fold
 
 TILE = 4096
+FARTHEST = 1e300
 
 
 class ColumnStats(NamedTuple):
     """Sums, extremes and bad values of each column."""
 
     n_rows: FloatArray
-    """() complete rows."""
+    """() complete rows; with holes allowed, rows with at least one value."""
+    pairs: FloatArray
+    """(D, D) sum of the weights of rows that have both columns."""
     first: FloatArray
-    """(D,) sum of frame rows."""
+    """(D,) sum of frame rows, where there is a value."""
     second: FloatArray
-    """(D, D) sum of outer products of frame rows."""
+    """(D, D) sum of outer products of frame rows, where there are both values."""
     minimum: FloatArray
     """(D,) source units; inf where no value is finite."""
     maximum: FloatArray
@@ -44,6 +47,11 @@ class ColumnStats(NamedTuple):
     def first_bad(self) -> IntArray:
         """(D,) absolute row of the first NaN or infinity."""
         return np.minimum(self.first_nan, self.first_inf)
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the rows; their number, where they have none."""
+        return float(np.diagonal(self.pairs).max(initial=0.0))
 
 
 NO_ROW = np.iinfo(np.int64).max
@@ -69,18 +77,27 @@ class Columns(Fold[Frame, ColumnStats, ColumnStats]):
 
     def measure(self, prepared: Frame, block: Block) -> ColumnStats:
         """Return the sums of one block, tile by tile."""
-        values = select(self.rows, block)
+        found = observed(self.rows, block)
         rows = block.row if self.rows is None else block.row[self.rows.mask(block)]
+        check_observed(found, rows)
         stats = empty(len(prepared.shift))
-        for lo in range(0, len(values), TILE):
-            tile = _measure(prepared, values[lo : lo + TILE], rows[lo : lo + TILE])
+        for lo in range(0, len(rows), TILE):
+            part = slice(lo, lo + TILE)
+            weight = None if found.sample_weight is None else found.sample_weight[part]
+            tile = _measure(prepared, found.values[part], rows[part], weight, self._with_holes)
             stats = self.merge(stats, tile)
         return stats
+
+    @property
+    def _with_holes(self) -> bool:
+        layout = self.rows.layout if self.rows is not None else None
+        return layout is not None and layout.missing
 
     def merge(self, a: ColumnStats, b: ColumnStats) -> ColumnStats:
         """Add sums and counts, keep extremes."""
         return ColumnStats(
             a.n_rows + b.n_rows,
+            a.pairs + b.pairs,
             a.first + b.first,
             a.second + b.second,
             np.minimum(a.minimum, b.minimum),
@@ -101,9 +118,9 @@ class Columns(Fold[Frame, ColumnStats, ColumnStats]):
 
     @property
     def stats_bytes(self) -> int:
-        """Bytes of the second moments and eight vectors."""
+        """Bytes of two matrices and eight vectors."""
         D = len(self.frame.shift)
-        return 8 * (D * D + 8 * D)
+        return 8 * (2 * D * D + 8 * D)
 
 
 def empty(n_columns: int) -> ColumnStats:
@@ -113,6 +130,7 @@ def empty(n_columns: int) -> ColumnStats:
     inf = np.full(D, np.inf)
     return ColumnStats(
         np.zeros(()),
+        np.zeros((D, D)),
         np.zeros(D),
         np.zeros((D, D)),
         inf,
@@ -124,17 +142,28 @@ def empty(n_columns: int) -> ColumnStats:
     )
 
 
-def _measure(frame: Frame, values: npt.NDArray[Any], rows: IntArray) -> ColumnStats:
+def _measure(
+    frame: Frame,
+    values: npt.NDArray[Any],
+    rows: IntArray,
+    weight: FloatArray | None,
+    holes: bool,
+) -> ColumnStats:
     finite = np.isfinite(values)
-    complete = finite.all(axis=1)
-    everywhere = bool(complete.all())
-    good = values if everywhere else values[complete]
+    good = finite.any(axis=1) if holes else finite.all(axis=1)
+    everywhere = bool(finite.all())
+    there = finite[good].astype(np.float64)
+    a = there if weight is None else there * weight[good, None]
     with np.errstate(over="ignore", invalid="ignore"):
-        y = frame.forward(good)
-        second = y.T @ y
+        y = frame.forward(values if everywhere else values[good])
+        if holes:
+            y = np.where(finite[good], y, 0.0)
+        weighted = y if weight is None else y * weight[good, None]
+        second = weighted.T @ y
     return ColumnStats(
-        np.asarray(float(len(good))),
-        y.sum(axis=0),
+        np.asarray(float(good.sum())),
+        a.T @ there if holes or weight is not None else np.full(second.shape, float(good.sum())),
+        weighted.sum(axis=0),
         second,
         np.min(values, axis=0, where=finite, initial=np.inf).astype(np.float64),
         np.max(values, axis=0, where=finite, initial=-np.inf).astype(np.float64),
@@ -164,7 +193,8 @@ def provisional_frame(values: npt.NDArray[Any]) -> Frame:
     shift, scale = np.zeros(D), np.ones(D)
     for d in range(D):
         column = values[:, d].astype(np.float64)
-        column = column[np.isfinite(column)]
+        # beyond half the largest float64 the median's own sum would overflow
+        column = column[np.isfinite(column)].clip(-FARTHEST, FARTHEST)
         if len(column):
             shift[d] = np.median(column)
             scale[d] = power_of_two(float(np.abs(column - shift[d]).max()) or abs(shift[d]))
@@ -177,10 +207,11 @@ def frame_from(stats: ColumnStats, seen_in: Frame) -> tuple[Frame, bool]:
     It is not when the provisional frame was so far away that squares cancelled or overflowed;
     then another pass in the returned frame will do.
     """
-    n = float(stats.n_rows)
+    n = np.maximum(np.diagonal(stats.pairs), np.finfo(float).tiny)
     with np.errstate(over="ignore", invalid="ignore"):  # then the frame is not usable
         mean = stats.first / n
-        scatter = stats.second / n - np.outer(mean, mean)
+        together = np.where(stats.pairs > 0, stats.pairs, 1.0)
+        scatter = stats.second / together - np.where(stats.pairs > 0, np.outer(mean, mean), 0.0)
         variance = np.diagonal(scatter)
         usable = np.isfinite(scatter).all() and bool((mean**2 <= 1e5 * np.abs(variance)).all())
     moving = stats.maximum > stats.minimum
@@ -190,7 +221,24 @@ def frame_from(stats: ColumnStats, seen_in: Frame) -> tuple[Frame, bool]:
         shift = np.where(np.isfinite(mean), seen_in.backward(np.nan_to_num(mean)), middle)
         scale = np.array([power_of_two(s) for s in np.where(moving, spread, 1.0)])
         return Frame(shift, scale, np.eye(len(mean)), np.zeros(len(mean))), False
+    if (stats.pairs != stats.pairs[0, 0]).any():
+        scatter = _nearest_covariance(scatter)
     return _rebase(seen_in, mean, scatter, moving), True
+
+
+def _nearest_covariance(scatter: FloatArray) -> FloatArray:
+    """Return a covariance near one whose elements were estimated from different rows.
+
+    Correlations are drawn towards zero as far as it takes to be positive definite.
+    """
+    root = np.sqrt(np.maximum(np.diagonal(scatter), 0.0))
+    outer = np.outer(root, root)
+    correlation = np.divide(scatter, outer, out=np.eye(len(root)), where=outer > 0)
+    lowest = float(np.linalg.eigvalsh(correlation)[0])
+    keep = 1.0 if lowest >= 0.01 else 0.99 / (1.0 - lowest)
+    shrunk: FloatArray = keep * scatter
+    np.fill_diagonal(shrunk, np.diagonal(scatter))
+    return shrunk
 
 
 def _rebase(

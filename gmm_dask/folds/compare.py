@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import Block, FloatArray
-from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.folds import assigned
+from gmm_dask.folds.e_step import observed_bytes
+from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
+from gmm_dask.observed import Observer
 from gmm_dask.stats import Fold
 from gmm_dask.tree import add
 
@@ -22,7 +25,7 @@ class CompareSums(NamedTuple):
     """Sums over rows of the log densities of C mixtures."""
 
     n_rows: FloatArray
-    """()."""
+    """() sum of row weights; of rows, where they have none."""
     first: FloatArray
     """(C,) sum of log density minus `Compare.about`."""
     second: FloatArray
@@ -52,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Compare(Fold[tuple[Prepared, ...], CompareSums, Comparison]):
+class Compare(Fold[tuple[Prepared | Observer, ...], CompareSums, Comparison]):
     """Log densities of several mixtures on the same rows.
 
     Parameters
@@ -67,20 +70,20 @@ class Compare(Fold[tuple[Prepared, ...], CompareSums, Comparison]):
     about: tuple[float, ...]
     rows: RowShare | None = None
 
-    def prepare(self) -> tuple[Prepared, ...]:
+    def prepare(self) -> tuple[Prepared | Observer, ...]:
         """Factorise all covariances."""
-        return tuple(mixture.prepare() for mixture in self.mixtures)
+        return tuple(assigned.prepare(mixture, self.rows) for mixture in self.mixtures)
 
-    def measure(self, prepared: tuple[Prepared, ...], block: Block) -> CompareSums:
+    def measure(self, prepared: tuple[Prepared | Observer, ...], block: Block) -> CompareSums:
         """Return the sums of one block, tile by tile."""
-        values = select(self.rows, block)
         C = len(self.mixtures)
         sums = CompareSums(np.zeros(()), np.zeros(C), np.zeros((C, C)))
-        for lo in range(0, len(values), TILE):
-            tile = values[lo : lo + TILE]
-            columns = [log_density(ready, tile) for ready in prepared]
-            off = np.stack(columns, axis=1) - np.asarray(self.about)
-            step = CompareSums(np.asarray(float(len(tile))), off.sum(axis=0), off.T @ off)
+        for lo in range(0, len(block), TILE):
+            tile = Block(block.values[lo : lo + TILE], block.start + lo)
+            found = [assigned.assign(ready, self.rows, tile) for ready in prepared]
+            off = np.stack([each.log_prob_norm for each in found], axis=1) - np.asarray(self.about)
+            a = found[0].weight
+            step = CompareSums(np.asarray(a.sum()), a @ off, (off * a[:, None]).T @ off)
             sums = add(sums, step)
         return sums
 
@@ -94,7 +97,9 @@ class Compare(Fold[tuple[Prepared, ...], CompareSums, Comparison]):
     def working_bytes(self, rows: int) -> int:
         """Return the bytes of one tile's log densities."""
         K = max(mixture.n_components for mixture in self.mixtures)
-        return 8 * min(rows, TILE) * (3 * K + 2 * len(self.mixtures))
+        tile = min(rows, TILE)
+        of_rows = sum(observed_bytes(mixture, self.rows, tile) for mixture in self.mixtures)
+        return 8 * tile * (3 * K + 2 * len(self.mixtures)) + of_rows
 
     @property
     def stats_bytes(self) -> int:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gmm_dask.blocks import Block
-from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.folds.rows import RowShare, is_plain, observed, select
 from gmm_dask.kernels import table
+from gmm_dask.kernels.noisy import TILE
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.mixture import Mixture
+from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
 from gmm_dask.stats import Fold
 
 
 @dataclass(frozen=True)
-class EStep(Fold[table.Ready, EStepSums, EStepSums]):
+class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
     """What one EM iteration asks of the data.
 
     Parameters
@@ -26,12 +28,14 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
     mixture: Mixture
     rows: RowShare | None = None
 
-    def prepare(self) -> table.Ready:
+    def prepare(self) -> table.Ready | Observer:
         """Factorise the covariances and choose the kernel."""
-        return self.mixture.prepare().ready
+        return self.mixture.prepare().ready if is_plain(self.rows) else Observer(self.mixture)
 
-    def measure(self, prepared: table.Ready, block: Block) -> EStepSums:
+    def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""
+        if isinstance(prepared, Observer):
+            return prepared.e_step(observed(self.rows, block))
         return table.measure(prepared, select(self.rows, block))
 
     def finish(self, stats: EStepSums) -> EStepSums:
@@ -43,11 +47,12 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
         volume = stats.n_rows * self.mixture.frame.log_scale
         return stats._replace(log_likelihood=stats.log_likelihood - volume)
 
-    def working_bytes(self, rows: int) -> int:  # noqa: ARG002  # kernels work in tiles
-        """Return the bytes of one tile in its kernel."""
+    def working_bytes(self, rows: int) -> int:
+        """Return the bytes of one tile in its kernel; of rows taken apart, those of all rows."""
         kind = self.mixture.family.covariance_type
         K, D = self.mixture.n_components, self.mixture.n_columns
-        return table.working_bytes(kind, K, D) + 2 * self.stats_bytes
+        tile = table.working_bytes(kind, K, D) + 2 * self.stats_bytes
+        return tile if is_plain(self.rows) else tile + observed_bytes(self.mixture, self.rows, rows)
 
     @property
     def stats_bytes(self) -> int:
@@ -58,3 +63,20 @@ class EStep(Fold[table.Ready, EStepSums, EStepSums]):
         return (
             int(moments.first.nbytes + moments.second.nbytes + 8 * self.mixture.weights.size) + 24
         )
+
+
+def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
+    """Return the bytes that n rows with holes, errors or weights take while they are measured.
+
+    Twice their numbers (taken apart and grouped) with responsibilities, the matrices of one tile
+    of noisy rows, and the marginals of some patterns.
+    """
+    layout = rows.layout if rows is not None else None
+    if layout is None or layout.plain:
+        return 0
+    K, D = mixture.n_components, mixture.n_columns
+    numbers = layout.width + (D * D if layout.noise == "full" else 0)
+    of_rows = 8 * n * (2 * numbers + 2 * K + 4)
+    tiles = 8 * TILE * (6 * D * D + 3 * K) if layout.noise else 0
+    marginals = max(KEPT_BYTES, 2 * marginal_bytes(mixture)) if layout.missing else 0
+    return of_rows + tiles + marginals

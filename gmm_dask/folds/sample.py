@@ -27,14 +27,20 @@ class Sample(Fold[None, SampleRows, SampleRows]):
     """`size` rows drawn without replacement, or all where there are fewer.
 
     Each absolute row has a random number; the rows with the smallest are the sample. So samples
-    of one seed are nested: a larger one contains the smaller.
+    of one seed are nested: a larger one contains the smaller. Rows with weights are drawn in
+    proportion to them.
 
     Parameters
     ----------
     size : int
     n_columns : int
+        Numbers of a row.
     seed : int
     rows : RowShare, optional
+
+    References
+    ----------
+    Efraimidis and Spirakis 2006, Inf. Process. Lett. 97:181 (weights).
     """
 
     size: int
@@ -51,9 +57,18 @@ class Sample(Fold[None, SampleRows, SampleRows]):
             return SampleRows(np.empty(0), np.empty((0, self.n_columns)))
         key = draws.uniform(self.seed, "sample", 0, block.start, block.start + len(block))
         if self.rows is not None:
-            key = np.where(self.rows.mask(block), key, np.inf)
+            key = np.where(self.rows.mask(block), self._weighted(key, block), np.inf)
         chosen = smallest(key, self.size)
         return SampleRows(key[chosen], block.values[chosen].astype(np.float64))
+
+    def _weighted(self, key: FloatArray, block: Block) -> FloatArray:
+        """Return keys of which a row of twice the weight has twice the chance to be small."""
+        layout = self.rows.layout if self.rows is not None else None
+        if layout is None or not layout.sample_weight:
+            return key
+        weight = layout.split(block.values).sample_weight
+        with np.errstate(divide="ignore"):  # rows of weight 0 are never drawn
+            return -np.log1p(-key) / weight
 
     def merge(self, a: SampleRows, b: SampleRows) -> SampleRows:
         """Keep the smallest numbers of both."""

@@ -8,9 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import Block, FloatArray
-from gmm_dask.folds.rows import RowShare, check_finite_rows, select
+from gmm_dask.folds import assigned
+from gmm_dask.folds.e_step import observed_bytes
+from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
+from gmm_dask.observed import Observer
 from gmm_dask.stats import Fold
 
 TILE = 4096
@@ -20,7 +23,7 @@ class ScoreSums(NamedTuple):
     """Sums over rows, natural log, source units."""
 
     n_rows: FloatArray
-    """()."""
+    """() sum of row weights; of rows, where they have none."""
     log_likelihood: FloatArray
     """() sum of log densities."""
     entropy: FloatArray
@@ -34,7 +37,7 @@ class ScoreSums(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Score(Fold[Prepared, ScoreSums, ScoreSums]):
+class Score(Fold[Prepared | Observer, ScoreSums, ScoreSums]):
     """Log-likelihood and classification entropy of a mixture.
 
     Parameters
@@ -53,22 +56,21 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
     rows: RowShare | None = None
     threshold: float = 0.9
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> Prepared | Observer:
         """Factorise the covariances."""
-        return self.mixture.prepare()
+        return assigned.prepare(self.mixture, self.rows)
 
-    def measure(self, prepared: Prepared, block: Block) -> ScoreSums:
+    def measure(self, prepared: Prepared | Observer, block: Block) -> ScoreSums:
         """Return the sums of one block."""
-        values = select(self.rows, block)
-        check_finite_rows(values, block.start)
-        found = table.assign(prepared.ready, values)
+        found = assigned.assign(prepared, self.rows, block)
+        a, K = found.weight, self.mixture.n_components
         return ScoreSums(
-            np.asarray(float(len(values))),
-            np.asarray(found.log_prob_norm.sum() - len(values) * prepared.log_scale),
-            np.asarray(found.entropy.sum()),
-            np.asarray(np.log(found.probability).sum()),
-            np.asarray(float((found.probability < self.threshold).sum())),
-            np.bincount(found.label, minlength=self.mixture.n_components).astype(np.float64),
+            np.asarray(a.sum()),
+            np.asarray((a * found.log_prob_norm).sum()),
+            np.asarray((a * found.entropy).sum()),
+            np.asarray((a * np.log(found.probability)).sum()),
+            np.asarray((a * (found.probability < self.threshold)).sum()),
+            np.bincount(found.label, a, minlength=K).astype(np.float64),
         )
 
     def finish(self, stats: ScoreSums) -> ScoreSums:
@@ -79,7 +81,8 @@ class Score(Fold[Prepared, ScoreSums, ScoreSums]):
         """Return the bytes of one tile in its kernel, and of five numbers a row."""
         kind = self.mixture.family.covariance_type
         K, D = self.mixture.n_components, self.mixture.n_columns
-        return table.working_bytes(kind, K, D) + 40 * rows
+        of_rows = 40 * rows + observed_bytes(self.mixture, self.rows, rows)
+        return table.working_bytes(kind, K, D) + of_rows
 
     @property
     def stats_bytes(self) -> int:
