@@ -1,7 +1,8 @@
 """E-steps, densities and responsibilities by generated code.
 
 Rows whose density under every component is not representable are left out by the generated code
-and computed by the oracle, so that they obey the same rule.
+and computed by the oracle, so that they obey the same rule; float32 code leaves rows far from every
+component to float64 code.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
 from gmm_dask.kernels.layout import Layout
 from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.single import from_tiles
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
 from gmm_dask.kernels.unpack import empty_sums, moments_of
 from gmm_dask.tree import add
@@ -35,6 +37,8 @@ class Model:
         Give each row to its likeliest component alone.
     metric : (D, m), optional
         Give each row to the component of the nearest mean in this metric.
+    exact : Model, optional
+        Where `layout` is of float32: the same in float64, for rows that lie too far out.
     """
 
     prepared: GaussianPrepared
@@ -42,9 +46,12 @@ class Model:
     layout: Layout
     hard: bool = False
     metric: FloatArray | None = None
+    exact: Model | None = None
 
     def oracle(self, values: npt.NDArray[Any]) -> EStepSums:
-        """Return the same sums by plain NumPy."""
+        """Return the same sums of lost rows by wider arithmetic, or by plain NumPy."""
+        if self.exact is not None:
+            return e_step(self.exact, values)
         if self.metric is not None:
             return reference.nearest_centre(self.prepared, self.metric, values)
         step = reference.hard_step if self.hard else reference.e_step
@@ -75,7 +82,9 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
         call(key, model.layout, piece, lost=bits[at:], **of_row, **sums)
     lost = lost_rows(bits.ravel(), len(rows))
     n = len(rows) - int(lost.sum())
-    count, moments = moments_of(model.prepared, model.layout, key, **sums)
+    count, moments = moments_of(model.layout, key, **sums)
+    if model.exact is not None:
+        moments = from_tiles(model.prepared, model.layout, count, moments)
     log_likelihood = np.asarray(top.sum() + np.log(total).sum() + n * model.layout.offset)
     result = EStepSums(log_likelihood, np.asarray(float(n)), count[None, :], moments, np.zeros(()))
     if not lost.any():
@@ -101,4 +110,4 @@ def given_moments(
         if piece.valid < len(piece.rows):
             given = np.pad(given, [(0, len(piece.rows) - piece.valid), (0, 0)])
         call(key, model, piece, given=given, **sums)
-    return moments_of(prepared, model, key, **sums)[1]
+    return moments_of(model, key, **sums)[1]

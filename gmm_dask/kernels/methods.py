@@ -56,6 +56,19 @@ ROWS = (
 )
 
 
+SINGLE_ROWS = (
+    Row("bounded", ("full",), 8, MANY, 256),
+    Row("unrolled", ("full",), 1, 24, 256),
+    Row("lists", ("full",), 25, MANY, 256),
+    Row("unrolled", ("diag", "spherical"), 1, 15, 256),
+    Row("lists", ("diag", "spherical"), 16, MANY, 128),
+    Row("unrolled", ("tied",), 1, 12, 256),
+    Row("lists", ("tied",), 13, MANY, 128),
+)
+
+TABLES = {"double": ROWS, "float": SINGLE_ROWS}
+
+
 class Method(NamedTuple):
     """The generated code that computes a model."""
 
@@ -68,6 +81,8 @@ class Method(NamedTuple):
     projected: int = 0
     """Directions along which densities are bounded, or compared by `metric`."""
     metric: bool = False
+    compute: str = "double"
+    """"double" or "float": the numbers of tiles."""
 
     @property
     def lists(self) -> bool:
@@ -75,16 +90,19 @@ class Method(NamedTuple):
         return self.row != "unrolled"
 
 
-def choose(form: str, n_columns: int, projected: int) -> Method:
+def choose(form: str, n_columns: int, projected: int, compute: str = "double") -> Method:
     """Return the method of the first row of the table that fits.
 
     Parameters
     ----------
     projected : int
         Directions along which bounds dismiss enough; 0 if none do.
+    compute : str
+        "double" or "float".
     """
-    for row in ROWS:
+    for row in TABLES[compute]:
         fits = form in row.forms and row.least_columns <= n_columns <= row.most_columns
         if fits and (projected or row.name != "bounded"):
-            return Method(row.name, form, row.tile, projected if row.name == "bounded" else 0)
+            along = projected if row.name == "bounded" else 0
+            return Method(row.name, form, row.tile, along, compute=compute)
     raise AssertionError(f"the table has no row for {form}, {n_columns} columns")

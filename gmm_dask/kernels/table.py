@@ -8,25 +8,34 @@ blocks of rows. `e_step`, `log_prob`, `log_prob_norm`, `resp` and `moments` do b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import fused, rows
 from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
 from gmm_dask.kernels.rows import Assignments
+from gmm_dask.kernels.single import refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
 from gmm_dask.kernels.unpack import sums_bytes
 
 Ready = fused.Model
+COMPUTE_DTYPES = ("float64", "float32")
 
 
-def ready(prepared: GaussianPrepared, log_weights: FloatArray, hard: bool = False) -> Ready:
+def ready(
+    prepared: GaussianPrepared,
+    log_weights: FloatArray,
+    hard: bool = False,
+    compute_dtype: str = "float64",
+) -> Ready:
     """Choose the kernel of a model and derive its constants, once per pass and process.
 
     Parameters
@@ -36,13 +45,26 @@ def ready(prepared: GaussianPrepared, log_weights: FloatArray, hard: bool = Fals
         -inf is allowed for components of weight 0.
     hard : bool
         Give each row to its likeliest component alone (k-means, classification EM).
+    compute_dtype : str
+        "float64"; or "float32" for tiles, densities and responsibilities in single precision,
+        with sums in float64: about twice as fast. Its error is bounded by `single.error_bound`.
 
     Raises
     ------
     DataError
         If no component has positive weight.
+    ConfigError
+        If float32 could cost a component more than `single.LIMIT` of its covariance.
     """
-    return Ready(prepared, log_weights, layout(prepared, log_weights), hard)
+    if compute_dtype not in COMPUTE_DTYPES:
+        raise ConfigError(
+            f"compute_dtype: {compute_dtype!r} came; {' or '.join(COMPUTE_DTYPES)} is needed"
+        )
+    exact = Ready(prepared, log_weights, layout(prepared, log_weights), hard)
+    if compute_dtype == "float64":
+        return exact
+    refuse_coarse(prepared, log_weights)
+    return replace(exact, layout=single_layout(prepared, log_weights), exact=exact)
 
 
 def ready_nearest(prepared: GaussianPrepared, metric: FloatArray) -> Ready:
