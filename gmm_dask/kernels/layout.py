@@ -24,7 +24,7 @@ from gmm_dask.kernels.types import GaussianPrepared
 
 ALIGNMENT = 64
 CANCELLATION_MAX = 1e-9
-SINGLE_CANCELLATION_MAX = 1e-4
+SINGLE_CANCELLATION_MAX = 5e-4
 HALF = np.sqrt(0.5)
 
 
@@ -64,9 +64,7 @@ class Layout:
         return {key: value for key, value in self.__dict__.items() if key != "addresses"}
 
 
-def layout(
-    prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "double"
-) -> Layout:
+def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "double") -> Layout:
     """Return the layout of a model.
 
     Parameters
@@ -104,9 +102,7 @@ def layout(
     return Layout(method, prepared, alive, offset, means, in_cache_lines(method, arrays | more))
 
 
-def in_cache_lines(
-    method: Method, arrays: dict[str, FloatArray]
-) -> dict[str, npt.NDArray[Any]]:
+def in_cache_lines(method: Method, arrays: dict[str, FloatArray]) -> dict[str, npt.NDArray[Any]]:
     """Return copies that begin on cache lines; lists of rows read whole vectors of columns.
 
     All are of the type of the tiles but what rows are brought into the frame with.
@@ -213,12 +209,14 @@ def cancellation(prepared: GaussianPrepared, compute: str = "double") -> float:
 
     The sum of squares about the origin exceeds what is left after subtraction by the squared
     distance of the means in standard deviations, of which a few units in the last place are lost.
-    The origin is the centre of the means; for float32 that of the frame.
+    The origin is the centre of the means; for float32, in which only the sums over a tile are
+    rounded, that of the frame.
     """
     double = compute == "double"
-    origin, kind = (prepared.means.mean(axis=0), np.float64) if double else (0.0, np.float32)
+    origin = prepared.means.mean(axis=0) if double else 0.0
+    lost = 8 * float(np.finfo(np.float64).eps) if double else 4 * float(np.finfo(np.float32).eps)
     apart = np.abs(prepared.means - origin) @ np.abs(prepared.factor)
-    return 8 * float(np.finfo(kind).eps) * float((apart**2).max(initial=0.0))
+    return lost * float((apart**2).max(initial=0.0))
 
 
 def padded(array: FloatArray, lanes: int) -> FloatArray:

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gmm_dask.kernels.native.real import DOUBLE, REALS
+
 MANY = 10**9
 
 
@@ -42,7 +44,7 @@ class Row(NamedTuple):
     least_columns: int
     most_columns: int
     tile: int
-    """Rows at a time, so that a tile stays in the cache."""
+    """Rows at a time, so that a tile stays in the cache; float32 tiles have twice as many."""
 
 
 ROWS = (
@@ -54,19 +56,6 @@ ROWS = (
     Row("unrolled", ("tied",), 1, 12, 128),
     Row("lists", ("tied",), 13, MANY, 64),
 )
-
-
-SINGLE_ROWS = (
-    Row("bounded", ("full",), 8, MANY, 256),
-    Row("unrolled", ("full",), 1, 24, 256),
-    Row("lists", ("full",), 25, MANY, 256),
-    Row("unrolled", ("diag", "spherical"), 1, 15, 256),
-    Row("lists", ("diag", "spherical"), 16, MANY, 128),
-    Row("unrolled", ("tied",), 1, 12, 256),
-    Row("lists", ("tied",), 13, MANY, 128),
-)
-
-TABLES = {"double": ROWS, "float": SINGLE_ROWS}
 
 
 class Method(NamedTuple):
@@ -100,9 +89,10 @@ def choose(form: str, n_columns: int, projected: int, compute: str = "double") -
     compute : str
         "double" or "float".
     """
-    for row in TABLES[compute]:
+    for row in ROWS:
         fits = form in row.forms and row.least_columns <= n_columns <= row.most_columns
         if fits and (projected or row.name != "bounded"):
             along = projected if row.name == "bounded" else 0
-            return Method(row.name, form, row.tile, along, compute=compute)
+            tile = row.tile * DOUBLE.bits // REALS[compute].bits
+            return Method(row.name, form, tile, along, compute=compute)
     raise AssertionError(f"the table has no row for {form}, {n_columns} columns")

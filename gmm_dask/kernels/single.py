@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 
 from gmm_dask.blocks import FloatArray
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels.layout import Layout, layout
+from gmm_dask.kernels.layout import Layout, cancellation, form_of, layout
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared
 
 LIMIT = 1e-3
@@ -25,6 +26,9 @@ itself: what is refused would be the larger error from two million rows of a com
 
 UNIT = 2.0**-24
 """The largest relative error of rounding to float32."""
+
+KEPT_DOUBLE = "sums about a common origin would cancel in float32"
+"""Why a tied model whose components lie far apart is computed in float64 all the same."""
 
 SAFETY = 4.0
 """The bound over the root of the mean square: four standard errors."""
@@ -55,10 +59,10 @@ def error_bound(prepared: GaussianPrepared, log_weights: FloatArray) -> FloatArr
 
     - the coordinates of row and mean are rounded: errors of u |m_i| each, and of u s_i, as is
       their difference;
-    - column j of z sums up to D products ``y_i U_ij`` of errors u s_i U_ij, and every partial sum
-      is rounded: D / 2 such errors on the average;
+    - column j of z sums up to D products ``y_i U_ij``, whose factors are rounded, as is every
+      partial sum; that of i terms is at most ``sqrt(i sum_i U_ij^2 s_i^2)`` (Cauchy, Schwarz);
     - so the squares of the errors of z add up to
-      ``e^2 = u^2 sum_ij U_ij^2 (2 m_i^2 + (3 + D / 2) s_i^2)``,
+      ``e^2 = u^2 sum_ij U_ij^2 (2 m_i^2 + (3 + D^2 / 2) s_i^2)``,
       and ``log p = c - |z|^2 / 2`` errs by about e, whose constant c and sum of D squares of
       size 1 are rounded to u (|c| + D);
     - a responsibility errs by as much as the log densities that it compares, and a covariance by
@@ -66,8 +70,9 @@ def error_bound(prepared: GaussianPrepared, log_weights: FloatArray) -> FloatArr
     - sums of products ``y_i y_j`` err by u s_i s_j, whitened by u h_j^2 with
       ``h_j^2 = sum_i U_ij^2 s_i^2``: the condition of the correlations.
 
-    A component of the tied form is compared after whitening, when partial sums of the products
-    ``m_i U_ij`` are rounded instead: D / 2 more errors of size u |m_i| U_ij.
+    Tied components are compared after whitening, when partial sums of ``m_i U_ij`` are rounded too:
+    their squares are added to ``2 m_i^2 U_ij^2``. Their common scatter loses what
+    `layout.cancellation` says.
 
     References
     ----------
@@ -78,36 +83,44 @@ def error_bound(prepared: GaussianPrepared, log_weights: FloatArray) -> FloatArr
     alive = constant > -np.inf
     far, near = squares(prepared)
     D = prepared.means.shape[1]
-    of_means = 2 + (D / 2 if prepared.covariance_type == "tied" else 0)
-    of_coordinates = np.sqrt((of_means * far + (3 + D / 2) * near).sum(axis=1))
+    of_coordinates = np.sqrt((2 * far + (3 + D**2 / 2) * near).sum(axis=1))
     of_constants = np.abs(constant - constant.max(initial=-np.inf, where=alive)) + D
     of_sums = 4 * near.max(axis=1)
-    total = of_coordinates + np.where(alive, of_constants, 0.0) + of_sums
-    result: FloatArray = np.where(alive, SAFETY * UNIT * total, 0.0)
+    total = SAFETY * UNIT * (of_coordinates + np.where(alive, of_constants, 0.0) + of_sums)
+    if form_of(prepared, "float") == "tied":
+        total = total + cancellation(prepared, "float")
+    result: FloatArray = np.where(alive, total, 0.0)
     return result
 
 
 def squares(prepared: GaussianPrepared) -> tuple[FloatArray, FloatArray]:
-    """Return for each component and whitened column sum(U^2 m^2) and sum(U^2 s^2), (K, D) each."""
+    """Return for each component and whitened column sum(U^2 m^2) and sum(U^2 s^2), (K, D) each.
+
+    For tied components half the squares of the partial sums of U m are added to the former.
+    """
     K, D = prepared.means.shape
     factor, means = prepared.factor, prepared.means
     if prepared.covariance_type in ("diag", "spherical"):
         inverse = factor if factor.ndim == 2 else factor[:, None]
         return (means * inverse) ** 2, np.ones((K, D))
+    near = np.matmul(deviations(prepared)[:, None, :] ** 2, factor**2)[:, 0]
+    far = np.matmul(means[:, None, :] ** 2, factor**2)[:, 0]
     if prepared.covariance_type == "tied":
-        near = ((factor * deviations(factor)[:, None]) ** 2).sum(axis=0)
-        return means**2 @ factor**2, np.broadcast_to(near, (K, D))
-    far, near = np.empty((K, D)), np.empty((K, D))
-    for k, of_k in enumerate(factor):
-        far[k] = means[k] ** 2 @ of_k**2
-        near[k] = deviations(of_k) ** 2 @ of_k**2
-    return far, near
+        partial = [(np.cumsum(mean[:, None] * factor, axis=0) ** 2).sum(axis=0) for mean in means]
+        far += 0.5 * np.array(partial)
+    return far, np.broadcast_to(near, (K, D))
 
 
-def deviations(factor: FloatArray) -> FloatArray:
-    """Return the standard deviations (D,) of the covariance that a factor (D, D) whitens."""
-    spread: FloatArray = solve_triangular(factor, np.eye(len(factor)), check_finite=False)
-    return np.sqrt((spread**2).sum(axis=0))
+def deviations(prepared: GaussianPrepared) -> FloatArray:
+    """Return the standard deviations of components in the frame, (K, D) or (1, D) for all."""
+    factor, D = prepared.factor, prepared.means.shape[1]
+    if prepared.covariance_type == "spherical":
+        factor = factor[:, None]
+    if factor.ndim == 2 and prepared.covariance_type != "tied":
+        return np.broadcast_to(1.0 / factor, (len(factor), D))
+    spread = np.array([dtrtri(of_k)[0] for of_k in factor.reshape(-1, D, D)])
+    result: FloatArray = np.sqrt((spread**2).sum(axis=1))
+    return result
 
 
 def refuse_coarse(prepared: GaussianPrepared, log_weights: FloatArray) -> None:
@@ -125,6 +138,15 @@ def refuse_coarse(prepared: GaussianPrepared, log_weights: FloatArray) -> None:
             f"most {LIMIT:.0e} is allowed. The component is narrow beside its distance from the "
             "centre of the data, or its columns are nearly dependent: use compute_dtype: float64"
         )
+
+
+def kept_double(prepared: GaussianPrepared) -> bool:
+    """Return whether a model is computed in float64 although float32 is asked for; see the words.
+
+    Sums of tied components about their own means are the dear way out (see `layout.form_of`), and
+    in float32 not faster than sums about a common origin in float64.
+    """
+    return form_of(prepared) != form_of(prepared, "float")
 
 
 def single_layout(prepared: GaussianPrepared, log_weights: FloatArray) -> Layout:
@@ -156,17 +178,11 @@ def rounded(array: FloatArray) -> FloatArray:
 
 def tile_units(prepared: GaussianPrepared) -> FloatArray:
     """Return a power of two for each column: about the largest mean or standard deviation."""
-    factor, means = prepared.factor, prepared.means
-    if prepared.covariance_type == "full":
-        spread = np.array([deviations(of_k) for of_k in factor])
-    elif prepared.covariance_type == "tied":
-        spread = deviations(factor)[None]
-    else:
-        spread = 1.0 / (factor if factor.ndim == 2 else factor[:, None] + np.zeros_like(means))
-    extent = np.maximum(np.abs(means).max(axis=0), spread.max(axis=0))
+    extent = np.maximum(np.abs(prepared.means).max(axis=0), deviations(prepared).max(axis=0))
     if prepared.covariance_type == "spherical":
         extent[:] = extent.max()
-    return np.ldexp(1.0, np.frexp(extent)[1])
+    units: FloatArray = np.ldexp(1.0, np.frexp(extent)[1])
+    return units
 
 
 def from_tiles(

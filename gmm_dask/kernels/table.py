@@ -22,7 +22,7 @@ from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
 from gmm_dask.kernels.rows import Assignments
-from gmm_dask.kernels.single import refuse_coarse, single_layout
+from gmm_dask.kernels.single import KEPT_DOUBLE, kept_double, refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
 from gmm_dask.kernels.unpack import sums_bytes
 
@@ -64,6 +64,8 @@ def ready(
     if compute_dtype == "float64":
         return exact
     refuse_coarse(prepared, log_weights)
+    if kept_double(prepared):
+        return exact
     return replace(exact, layout=single_layout(prepared, log_weights), exact=exact)
 
 
@@ -148,7 +150,8 @@ def moments(
 def working_bytes(covariance_type: str, n_components: int, n_columns: int) -> int:
     """Return an upper bound of the bytes that one call of `measure` needs beside its rows.
 
-    Whichever row of the table is taken: scratch space, sums, parameters and their copies.
+    Whichever row of the table is taken: scratch space, sums, parameters and their copies. Float32
+    tiles take the same: twice the rows of half the size.
     """
     forms = {covariance_type, "full"} if covariance_type == "tied" else {covariance_type}
     keys = [
@@ -162,8 +165,11 @@ def working_bytes(covariance_type: str, n_components: int, n_columns: int) -> in
     )
 
 
-def describe(prepared: GaussianPrepared) -> str:
+def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that will be used (see `methods`), for a record."""
-    method = layout(prepared, np.zeros(len(prepared.means))).method
+    model = ready(prepared, np.zeros(len(prepared.means)), compute_dtype=compute_dtype)
+    method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""
+    if compute_dtype == "float32":
+        along += ", float32" if model.exact else f", float64: {KEPT_DOUBLE}"
     return f"{method.row} {method.form}{along}"

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from gmm_dask.kernels.compile import compile_text, load
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.lists import positions
 from gmm_dask.kernels.native.real import DOUBLE, REALS, Real
-from gmm_dask.kernels.native.values import Ptr
 
 DECLARATIONS = "declare i64 @llvm.ctpop.i64(i64)\n" + "".join(
     f"declare {real.vec} {real.fma}({real.vec}, {real.vec}, {real.vec})\n"

@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.real import DOUBLE, Real
-from gmm_dask.kernels.native.values import Index, Int, Mask, Ptr, Vec, integer
+from gmm_dask.kernels.native.values import Index, Int, Mask, Vec, integer
 
 Carried = Vec | Int
 LoopBody = Callable[[Int, list[Any]], Sequence[Carried] | None]

@@ -1,15 +1,16 @@
 """Log densities of a tile under each component: the first stage of a pass.
 
 Rows of a tile stand in columns (structure of arrays): row i, column j is at j * tile + i, where
-``tile`` is the number of rows. Eight rows (sixteen of float32) are one vector. Distances are taken from each component's
-own mean, so no digit is lost to cancellation.
+``tile`` is the number of rows. Eight rows (sixteen of float32) are one vector. Distances are taken
+from each component's own mean, so no digit is lost to cancellation.
 """
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.real import DOUBLE, Real
-from gmm_dask.kernels.native.values import Int, Ptr, Vec
+from gmm_dask.kernels.native.values import Int, Vec
 
 AT_ONCE = 4
 """Vectors of rows that share what is loaded of a component, where registers are not short."""

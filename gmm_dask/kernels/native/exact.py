@@ -8,12 +8,13 @@ e^-50, which is 0 to double precision.
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.flat import take
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import list_rows, numbers
 from gmm_dask.kernels.native.multiply import panel_size
-from gmm_dask.kernels.native.values import Int, Mask, Ptr, Vec
+from gmm_dask.kernels.native.values import Int, Mask, Vec
 
 NEGLIGIBLE = 50.0
 """Shares below e^-NEGLIGIBLE of the largest are taken to be 0."""

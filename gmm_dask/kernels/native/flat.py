@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.tile import bounded
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.values import LANES, Int, Vec
 
 AT_ONCE = 16
 """Projected columns that are summed at once."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Ptr, Vec
+from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Vec
 
 
 def positions() -> str:
@@ -37,12 +38,11 @@ def list_rows(
         Takes the number of the first row of a vector and the carried sums, returns which of the
         rows are chosen and the next sums.
     index : Ptr
-        Room for n integers and a vector more; the list is padded by copies of its first entry, up to a whole
-        number of vectors.
+        Room for n integers and a vector more; the list is padded by copies of its first entry, up
+        to a whole number of vectors.
     carry : sequence of Vec
         Sums over all rows that are taken by the way; returned.
     """
-
     lanes = code.real.lanes
 
     def rows(i: Int, carried: list[Any]) -> list[Vec | Int]:

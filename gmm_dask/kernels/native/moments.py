@@ -1,19 +1,20 @@
 """Weighted sums about the means, in registers: the last stage of a pass.
 
 Sums stay in eight lanes (rows i, i + 8, ... of each tile) until the end of a block. Where tiles
-are float32 so are sums over one tile, which are then added to those of the block in float64, so that
-errors don't grow with the number of rows.
+are float32 so are sums over one tile, which are then added to those of the block in float64, so
+that errors do not grow with the number of rows.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.density import packed_size
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.real import DOUBLE
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.values import LANES, Int, Vec
 
 ONE, SQUARE = -1, -2
 Sum = tuple[int, int]

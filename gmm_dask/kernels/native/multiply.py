@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.values import Int, Ptr, Vec
+from gmm_dask.kernels.native.values import Int, Vec
 
 Block = tuple[int, int]
 """First column and number of columns."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import list_rows
 from gmm_dask.kernels.native.moments import add_to_lanes
 from gmm_dask.kernels.native.real import DOUBLE
-from gmm_dask.kernels.native.values import LANES, Int, Mask, Ptr, Vec
+from gmm_dask.kernels.native.values import LANES, Int, Mask, Vec
 
 NEGLIGIBLE_SHARE = 2.0**-72
 PART = 64

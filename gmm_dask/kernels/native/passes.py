@@ -6,11 +6,12 @@ rows to read (a multiple of the tile), VALID, how many of them count, and K.
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.outer import PART
 from gmm_dask.kernels.native.real import DOUBLE
-from gmm_dask.kernels.native.values import LANES, Index, Int, Ptr, Vec
+from gmm_dask.kernels.native.values import LANES, Index, Int, Vec
 
 TABLE = (
     "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "centres", "constants",

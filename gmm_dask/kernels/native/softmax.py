@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.exponential import exponential
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.values import LANES, Int, Vec
 
 
 def softmax(key: Key) -> str:
