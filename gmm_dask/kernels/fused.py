@@ -18,7 +18,7 @@ from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
 from gmm_dask.kernels.layout import Layout
 from gmm_dask.kernels.native.values import LANES
-from gmm_dask.kernels.single import from_tiles
+from gmm_dask.kernels.single import from_tiles, lost_of_constants
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
 from gmm_dask.kernels.unpack import empty_sums, moments_of
 from gmm_dask.tree import add
@@ -82,11 +82,14 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
         call(key, model.layout, piece, lost=bits[at:], **of_row, **sums)
     lost = lost_rows(bits.ravel(), len(rows))
     n = len(rows) - int(lost.sum())
+    log_likelihood = top.sum() + np.log(total).sum() + n * model.layout.offset
     count, moments = moments_of(model.layout, key, **sums)
     if model.exact is not None:
         moments = from_tiles(model.prepared, model.layout, count, moments)
-    log_likelihood = np.asarray(top.sum() + np.log(total).sum() + n * model.layout.offset)
-    result = EStepSums(log_likelihood, np.asarray(float(n)), count[None, :], moments, np.zeros(()))
+        log_likelihood += lost_of_constants(model.layout, model.log_weights, count)
+    result = EStepSums(
+        np.asarray(log_likelihood), np.asarray(float(n)), count[None, :], moments, np.zeros(())
+    )
     if not lost.any():
         return result
     return add(result, model.oracle(rows[lost]))

@@ -217,6 +217,16 @@ def from_tiles(
     return GaussianMoments(centred * units, second * np.outer(units, units))
 
 
+def lost_of_constants(model: Layout, log_weights: FloatArray, count: FloatArray) -> float:
+    """Return what the log-likelihood of float32 tiles lacks because constants were rounded.
+
+    Its derivative by the constant of a component is the component's count, so that an error that
+    every row would repeat is gone to first order.
+    """
+    constants = (model.prepared.log_norm + log_weights)[model.alive] - model.offset
+    return float(count[model.alive] @ (constants - model.arrays["constants"]))
+
+
 def about(model: Layout) -> FloatArray:
     """Return the means (K, D) about which tiles were summed, in units of tiles."""
     means = model.prepared.means.copy()

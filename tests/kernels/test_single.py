@@ -253,6 +253,21 @@ def test_rounded_means_do_not_shift_the_moments(kind, D):
     np.testing.assert_allclose(found.moments.first[0], exact, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("D", [3, 26])
+def test_rounded_constants_do_not_shift_the_log_likelihood(D):
+    # all rows belong to a component whose constant lies half a unit in the last place (2^-15)
+    # between two numbers of float32
+    prepared, constants = prepared_of("diag", D, 2), np.array([0.0, -700 - 2.0**-15])
+    means = np.zeros((2, D))
+    means[0] = 50 / np.sqrt(D)
+    prepared = prepared._replace(means=means, factor=np.ones((2, D)), log_norm=constants)
+    rows = np.random.default_rng(0).normal(size=(4000, D))
+    found = table.measure(ready(prepared, np.zeros(2)), rows).log_likelihood
+    expected = reference.e_step(prepared, np.zeros(2), rows).log_likelihood
+    # without the correction 3e-5; the rows' own errors of up to 3e-5 average out
+    assert abs(float(found - expected)) / 4000 < 3e-6
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_ready_model_can_travel(kind):
     prepared, log_weights = prepared_of(kind, 26, 4), log_weights_of(4)
