@@ -7,7 +7,8 @@ component to float64 code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from gmm_dask.blocks import BoolArray, FloatArray
 from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
-from gmm_dask.kernels.layout import Layout
+from gmm_dask.kernels.layout import Layout, layout
 from gmm_dask.kernels.native.values import LANES
 from gmm_dask.kernels.single import from_tiles, lost_of_constants
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
@@ -37,8 +38,6 @@ class Model:
         Give each row to its likeliest component alone.
     metric : (D, m), optional
         Give each row to the component of the nearest mean in this metric.
-    exact : Model, optional
-        Where `layout` is of float32: the same in float64, for rows that lie too far out.
     """
 
     prepared: GaussianPrepared
@@ -46,11 +45,20 @@ class Model:
     layout: Layout
     hard: bool = False
     metric: FloatArray | None = None
-    exact: Model | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether tiles are float32."""
+        return self.layout.method.compute == "float"
+
+    @cached_property
+    def exact(self) -> Model:
+        """The same in float64: for rows too far out for float32."""
+        return replace(self, layout=layout(self.prepared, self.log_weights))
 
     def oracle(self, values: npt.NDArray[Any]) -> EStepSums:
         """Return the same sums of lost rows by wider arithmetic, or by plain NumPy."""
-        if self.exact is not None:
+        if self.single:
             return e_step(self.exact, values)
         if self.metric is not None:
             return reference.nearest_centre(self.prepared, self.metric, values)
@@ -84,7 +92,7 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
     n = len(rows) - int(lost.sum())
     log_likelihood = top.sum() + np.log(total).sum() + n * model.layout.offset
     count, moments = moments_of(model.layout, key, **sums)
-    if model.exact is not None:
+    if model.single:
         moments = from_tiles(model.prepared, model.layout, count, moments)
         log_likelihood += lost_of_constants(model.layout, model.log_weights, count)
     result = EStepSums(

@@ -76,7 +76,7 @@ def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, Float
     if len(alive) < K:
         shares, out = out, np.zeros((len(rows), K))
         out[:, alive] = shares
-    if len(lost) and model.exact is not None:
+    if len(lost) and model.single:
         log_prob_norm[lost], out[lost] = posterior(model.exact, rows[lost])
     elif len(lost):
         out[lost] = reference.nearest(model.prepared, rows[lost], model.log_weights)
@@ -91,7 +91,7 @@ def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     label = model.layout.alive[out.astype(np.int64)]
     log_prob_norm = top + np.log(total)
     found = Assignments(label, 1.0 / total, log_prob_norm, np.log(total) + entropy / total)
-    if len(lost) and model.exact is not None:
+    if len(lost) and model.single:
         for array, values_of_lost in zip(found, assign(model.exact, rows[lost]), strict=True):
             array[lost] = values_of_lost
     elif len(lost):

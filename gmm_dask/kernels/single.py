@@ -81,10 +81,12 @@ def error_bound(prepared: GaussianPrepared, log_weights: FloatArray) -> FloatArr
     """
     constant = prepared.log_norm + log_weights
     alive = constant > -np.inf
+    if not alive.any():
+        return np.zeros(len(constant))
     far, near = squares(prepared)
     D = prepared.means.shape[1]
     of_coordinates = np.sqrt((2 * far + (3 + D**2 / 2) * near).sum(axis=1))
-    of_constants = np.abs(constant - constant.max(initial=-np.inf, where=alive)) + D
+    of_constants = np.abs(constant - constant.max()) + D
     of_sums = 4 * near.max(axis=1)
     total = SAFETY * UNIT * (of_coordinates + np.where(alive, of_constants, 0.0) + of_sums)
     if form_of(prepared, "float") == "tied":

@@ -246,7 +246,7 @@ def test_rounded_means_do_not_shift_the_moments(kind, D):
     rows = whole + np.random.default_rng(0).integers(-8, 9, (500, D)) / 64.0
     exact = [float(sum(Fraction(x) - Fraction(mean) for x in column)) for column in rows.T]
     model = ready(prepared, np.zeros(1))
-    assert model.exact is not None
+    assert model.single
     found = table.measure(model, rows)
     # differences and their sums over a tile are multiples of 2^-24 of the tile's unit and below
     # it: nothing is rounded. Without the correction: 500 rows times 4e-7 or more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmm_dask.errors import ConfigError
+from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.kernels import table
 from gmm_dask.kernels.single import SAFETY, UNIT, error_bound
 from gmm_dask.tree import fingerprint
@@ -20,7 +20,7 @@ def test_a_component_of_a_width_of_a_100000th_of_the_extent_is_refused(kind, D):
     prepared.means[2] = 1e5
     with pytest.raises(ConfigError, match=r"component 2 .* 1e-03 .*compute_dtype: float64"):
         ready(prepared, log_weights_of(4))
-    assert table.ready(prepared, log_weights_of(4)).exact is None
+    assert not table.ready(prepared, log_weights_of(4)).single
     weightless = np.log(
         [0.5, 0.2, 0.0, 0.3], where=[True, True, False, True], out=np.full(4, -np.inf)
     )
@@ -78,11 +78,17 @@ def test_bounds_of_all_types_agree_where_they_mean_the_same():
 def test_tied_components_far_apart_stay_in_float64(D):
     prepared, log_weights = prepared_of("tied", D, 6, spread=60.0), log_weights_of(6)
     model = ready(prepared, log_weights)
-    assert model.exact is None
+    assert not model.single
     assert "float64: sums about a common origin would cancel" in table.describe(prepared, "float32")
     rows = rows_of(prepared, 300)
     expected = table.measure(table.ready(prepared, log_weights), rows)
     assert fingerprint(table.measure(model, rows)) == fingerprint(expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_component_at_all_is_an_error(kind):
+    with pytest.raises(DataError, match="all 3 components have weight 0"):
+        ready(prepared_of(kind, 2, 3), np.full(3, -np.inf))
 
 
 def test_other_types_of_numbers_are_refused():
