@@ -8,6 +8,7 @@ bound       what the multiplications of the dense pass would take at this machin
             matrix product speed, plus one exponential (0.6 ns); sparse rows can beat it
 x sklearn   scikit-learn's time over ours: one iteration, the slope of fits of 1 and 4 iterations
 x oracle    the oracle's time over ours
+float32     our time over that with float32 tiles (compute_dtype: float32)
 two         speed-up of two threads over one, by wall clock (needs two idle cores)
 
 Usage: python scripts/benchmark_kernels.py [--rounds 5] [--scale 1.0] [--only full,diag]
@@ -124,21 +125,25 @@ def measure(case, rounds, scale, speed, pool):
     log_weights = np.full(K, -np.log(K))
     model = table.ready(prepared, log_weights)
     table.measure(model, rows[:500])
+    table.measure(table.ready(prepared, log_weights, compute_dtype="float32"), rows[:500])
     few = rows[: max(n // 20, 1000)]
     found = []
     for _ in range(rounds):
         theirs, likelihood = sklearn_iteration(kind, rows, params)
         ours, sums = cpu(lambda: table.measure(table.ready(prepared, log_weights), rows))
+        single, _ = cpu(
+            lambda: table.measure(table.ready(prepared, log_weights, compute_dtype="float32"), rows)
+        )
         oracle, _ = cpu(lambda: reference.e_step(prepared, log_weights, few))
         two = wall(pool, model, (rows[: n // 2], rows[n // 2 :]), rows)
-        found.append((ours, theirs, oracle / len(few) * n, two))
+        found.append((ours, theirs, oracle / len(few) * n, ours / single, two))
         assert abs(float(sums.log_likelihood) / n - likelihood) < 1e-9 * abs(likelihood)
-    ours, sklearn, oracle, two = (median(column) for column in zip(*found, strict=True))
+    ours, sklearn, oracle, gain, two = (median(column) for column in zip(*found, strict=True))
     ns = ours / n / K * 1e9
     label = f"{kind} {D}, {K}, spread {spread:g}"
     print(
         f"{label:28} {n:8d} {ns:8.2f} {bound(kind, D, speed):8.2f} {sklearn / ours:10.1f} "
-        f"{oracle / ours:9.1f} {two:6.2f}  {table.describe(prepared)}",
+        f"{oracle / ours:9.1f} {gain:8.2f} {two:6.2f}  {table.describe(prepared)}",
         flush=True,
     )
 
@@ -155,7 +160,7 @@ def main():
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, matrix "
               f"product {speed:.0f} GFLOP/s on one thread")  # fmt: skip
         print(f"{'':28} {'rows':>8} {'ns':>8} {'bound':>8} {'x sklearn':>10} "
-              f"{'x oracle':>9} {'two':>6}  method")  # fmt: skip
+              f"{'x oracle':>9} {'float32':>8} {'two':>6}  method")  # fmt: skip
         for case in CASES:
             if case[0] in options.only.split(","):
                 measure(case, options.rounds, options.scale, speed, pool)

@@ -21,6 +21,8 @@ from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.module import module
 from gmm_dask.kernels.native.passes import TABLE, scratch_size
 
+REAL_DTYPES = {"double": np.float64, "float": np.float32}
+
 _lock = Lock()
 
 
@@ -89,6 +91,7 @@ def key_of(task: str, model: Layout, rows: npt.NDArray[Any], hard: bool) -> Key:
         lists=method.lists,
         projected=0 if task in ("log_prob", "moments") else method.projected,
         metric=method.metric,
+        compute=method.compute,
     )
 
 
@@ -97,7 +100,7 @@ def call(key: Key, model: Layout, piece: Piece, **arrays: npt.NDArray[Any]) -> N
     A = len(model.means)
     arrays |= {
         "rows": piece.rows,
-        "scratch": aligned((scratch_size(key, A),), fill=None),
+        "scratch": aligned((scratch_size(key, A),), REAL_DTYPES[key.compute], fill=None),
         "counts": np.array([len(piece.rows), piece.valid, A], dtype=np.int64),
     }
     found = model.addresses | {name: array.ctypes.data for name, array in arrays.items()}

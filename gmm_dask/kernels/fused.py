@@ -1,12 +1,14 @@
 """E-steps, densities and responsibilities by generated code.
 
 Rows whose density under every component is not representable are left out by the generated code
-and computed by the oracle, so that they obey the same rule.
+and computed by the oracle, so that they obey the same rule; float32 code leaves rows far from every
+component to float64 code.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,9 @@ import numpy.typing as npt
 from gmm_dask.blocks import BoolArray, FloatArray
 from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
-from gmm_dask.kernels.layout import Layout
+from gmm_dask.kernels.layout import Layout, layout
 from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.single import from_tiles, lost_of_constants
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
 from gmm_dask.kernels.unpack import empty_sums, moments_of
 from gmm_dask.tree import add
@@ -43,8 +46,20 @@ class Model:
     hard: bool = False
     metric: FloatArray | None = None
 
+    @property
+    def single(self) -> bool:
+        """Whether tiles are float32."""
+        return self.layout.method.compute == "float"
+
+    @cached_property
+    def exact(self) -> Model:
+        """The same in float64: for rows too far out for float32."""
+        return replace(self, layout=layout(self.prepared, self.log_weights))
+
     def oracle(self, values: npt.NDArray[Any]) -> EStepSums:
-        """Return the same sums by plain NumPy."""
+        """Return the same sums of lost rows by wider arithmetic, or by plain NumPy."""
+        if self.single:
+            return e_step(self.exact, values)
         if self.metric is not None:
             return reference.nearest_centre(self.prepared, self.metric, values)
         step = reference.hard_step if self.hard else reference.e_step
@@ -75,9 +90,14 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
         call(key, model.layout, piece, lost=bits[at:], **of_row, **sums)
     lost = lost_rows(bits.ravel(), len(rows))
     n = len(rows) - int(lost.sum())
-    count, moments = moments_of(model.prepared, model.layout, key, **sums)
-    log_likelihood = np.asarray(top.sum() + np.log(total).sum() + n * model.layout.offset)
-    result = EStepSums(log_likelihood, np.asarray(float(n)), count[None, :], moments, np.zeros(()))
+    log_likelihood = top.sum() + np.log(total).sum() + n * model.layout.offset
+    count, moments = moments_of(model.layout, key, **sums)
+    if model.single:
+        moments = from_tiles(model.prepared, model.layout, count, moments)
+        log_likelihood += lost_of_constants(model.layout, model.log_weights, count)
+    result = EStepSums(
+        np.asarray(log_likelihood), np.asarray(float(n)), count[None, :], moments, np.zeros(())
+    )
     if not lost.any():
         return result
     return add(result, model.oracle(rows[lost]))
@@ -101,4 +121,4 @@ def given_moments(
         if piece.valid < len(piece.rows):
             given = np.pad(given, [(0, len(piece.rows) - piece.valid), (0, 0)])
         call(key, model, piece, given=given, **sums)
-    return moments_of(prepared, model, key, **sums)[1]
+    return moments_of(model, key, **sums)[1]

@@ -12,17 +12,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import DataError
 from gmm_dask.kernels.methods import Method, choose
 from gmm_dask.kernels.native.multiply import panels
-from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.native.real import DOUBLE, REALS
 from gmm_dask.kernels.projection import projection
 from gmm_dask.kernels.types import GaussianPrepared
 
 ALIGNMENT = 64
 CANCELLATION_MAX = 1e-9
+SINGLE_CANCELLATION_MAX = 5e-4
 HALF = np.sqrt(0.5)
 
 
@@ -33,21 +35,24 @@ class Layout:
     Parameters
     ----------
     method : Method
+    prepared : GaussianPrepared
+        The components as tiles see them.
     alive : (A,) int
         The components of positive weight; only these are computed.
     offset : float
         What is added to log densities: the largest constant of any component.
     means : (A, D)
-        About which moments are taken, in the frame, less the origin.
+        About which moments are taken, in the frame of tiles, less the origin.
     arrays : dict
         What the code reads, named as in the table of addresses.
     """
 
     method: Method
+    prepared: GaussianPrepared
     alive: IntArray
     offset: float
     means: FloatArray
-    arrays: dict[str, FloatArray]
+    arrays: dict[str, npt.NDArray[Any]]
 
     @cached_property
     def addresses(self) -> dict[str, int]:
@@ -59,8 +64,15 @@ class Layout:
         return {key: value for key, value in self.__dict__.items() if key != "addresses"}
 
 
-def layout(prepared: GaussianPrepared, log_weights: FloatArray) -> Layout:
+def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "double") -> Layout:
     """Return the layout of a model.
+
+    Parameters
+    ----------
+    prepared : GaussianPrepared
+    log_weights : (K,)
+    compute : str
+        "double", or "float" if float32 can represent the means and factors (see `single`).
 
     Raises
     ------
@@ -73,8 +85,9 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray) -> Layout:
         raise DataError(
             f"all {len(log_weights)} components have weight 0; at least one needs a positive weight"
         )
-    form, D = form_of(prepared), prepared.means.shape[1]
-    origin = prepared.means[alive].mean(axis=0) if form == "tied" else np.zeros(D)
+    form, D = form_of(prepared, compute), prepared.means.shape[1]
+    centred = form == "tied" and compute == "double"
+    origin = prepared.means[alive].mean(axis=0) if centred else np.zeros(D)
     means = prepared.means[alive] - origin
     offset = float(constant[alive].max())
     arrays = {
@@ -85,18 +98,26 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray) -> Layout:
         "centres": means + origin,
         "zeros": np.zeros(D + 1),
     }
-    method, more = components(prepared, form, alive, arrays["constants"], means)
-    return Layout(method, alive, offset, means, in_cache_lines(method, arrays | more))
+    method, more = components(prepared, form, alive, (arrays["constants"], means), compute)
+    return Layout(method, prepared, alive, offset, means, in_cache_lines(method, arrays | more))
 
 
-def in_cache_lines(method: Method, arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Return copies that begin on cache lines; lists of rows read whole vectors of columns."""
+def in_cache_lines(method: Method, arrays: dict[str, FloatArray]) -> dict[str, npt.NDArray[Any]]:
+    """Return copies that begin on cache lines; lists of rows read whole vectors of columns.
+
+    All are of the type of the tiles but what rows are brought into the frame with.
+    """
+    real = REALS[method.compute]
     if method.lists:
         named = {"shift", "inverse_scale", "origin", "centres"} & set(arrays)
-        arrays = arrays | {name: padded(arrays[name]) for name in named}
+        arrays = arrays | {name: padded(arrays[name], real.lanes) for name in named}
         if "projection" in arrays:
-            arrays["projection"] = padded(arrays["projection"].T).T
-    return {name: in_line(array) for name, array in arrays.items()}
+            arrays["projection"] = padded(arrays["projection"].T, real.lanes).T
+    of_tile = np.float64 if real == DOUBLE else np.float32
+    return {
+        name: in_line(array, np.float64 if name in ("shift", "inverse_scale") else of_tile)
+        for name, array in arrays.items()
+    }
 
 
 def nearest_layout(prepared: GaussianPrepared, metric: FloatArray) -> Layout:
@@ -120,22 +141,29 @@ def nearest_layout(prepared: GaussianPrepared, metric: FloatArray) -> Layout:
         "bounds": hstack(np.zeros(A), means @ metric, np.ones((A, 1))),
     }
     method = Method("lists", form, 256, metric.shape[1], metric=True)
-    return Layout(method, np.arange(A), 0.0, means, in_cache_lines(method, arrays))
+    return Layout(method, prepared, np.arange(A), 0.0, means, in_cache_lines(method, arrays))
 
 
 def components(
     prepared: GaussianPrepared,
     form: str,
     alive: IntArray,
-    constants: FloatArray,
-    means: FloatArray,
+    places: tuple[FloatArray, FloatArray],
+    compute: str,
 ) -> tuple[Method, dict[str, FloatArray]]:
-    """Return the method, and the arrays that depend on the form of the covariances."""
+    """Return the method, and the arrays that depend on the form of the covariances.
+
+    Parameters
+    ----------
+    places : (A,), (A, D)
+        Constants and means of the components that are alive.
+    """
+    constants, means = places
     factor, D = prepared.factor, means.shape[1]
     if form == "full":
         factors = np.broadcast_to(factor, (len(prepared.means), D, D))[alive]
-        return full_components(constants, means, factors)
-    method = choose(form, D, 0)
+        return full_components(constants, means, factors, compute)
+    method = choose(form, D, 0, compute)
     if form == "tied":
         whitened, shapes = means @ factor, np.full((len(alive), 1), 0.5)
         of_tile = panels(factor[None])[0] if method.lists else factor.T
@@ -147,12 +175,12 @@ def components(
 
 
 def full_components(
-    constants: FloatArray, means: FloatArray, factors: FloatArray
+    constants: FloatArray, means: FloatArray, factors: FloatArray, compute: str
 ) -> tuple[Method, dict[str, FloatArray]]:
     """Return the method for full components and the arrays it reads."""
     D = means.shape[1]
     bounds = projection(constants, means, factors)
-    method = choose("full", D, bounds.directions.shape[1] if bounds else 0)
+    method = choose("full", D, bounds.directions.shape[1] if bounds else 0, compute)
     if not method.lists:
         columns, rows = np.tril_indices(D)
         packed = hstack(constants, means, HALF * factors[:, rows, columns])
@@ -168,32 +196,38 @@ def hstack(constants: FloatArray, means: FloatArray, shapes: FloatArray) -> Floa
     return np.hstack([constants[:, None], means, shapes])
 
 
-def form_of(prepared: GaussianPrepared) -> str:
+def form_of(prepared: GaussianPrepared, compute: str = "double") -> str:
     """Return which generated code computes a model."""
-    if prepared.covariance_type == "tied" and cancellation(prepared) > CANCELLATION_MAX:
-        return "full"
-    return prepared.covariance_type
+    if prepared.covariance_type != "tied":
+        return prepared.covariance_type
+    largest = CANCELLATION_MAX if compute == "double" else SINGLE_CANCELLATION_MAX
+    return "full" if cancellation(prepared, compute) > largest else "tied"
 
 
-def cancellation(prepared: GaussianPrepared) -> float:
+def cancellation(prepared: GaussianPrepared, compute: str = "double") -> float:
     """Bound the error of a tied scatter taken about one origin, as a fraction of the covariance.
 
     The sum of squares about the origin exceeds what is left after subtraction by the squared
     distance of the means in standard deviations, of which a few units in the last place are lost.
+    The origin is the centre of the means; for float32, in which only the sums over a tile are
+    rounded, that of the frame.
     """
-    apart = np.abs(prepared.means - prepared.means.mean(axis=0)) @ np.abs(prepared.factor)
-    return 8 * float(np.finfo(float).eps) * float((apart**2).max(initial=0.0))
+    double = compute == "double"
+    origin = prepared.means.mean(axis=0) if double else 0.0
+    lost = 8 * float(np.finfo(np.float64).eps) if double else 4 * float(np.finfo(np.float32).eps)
+    apart = np.abs(prepared.means - origin) @ np.abs(prepared.factor)
+    return lost * float((apart**2).max(initial=0.0))
 
 
-def padded(array: FloatArray) -> FloatArray:
+def padded(array: FloatArray, lanes: int) -> FloatArray:
     """Return an array whose last axis is a whole number of vectors, with zeros behind."""
-    more = -array.shape[-1] % LANES
+    more = -array.shape[-1] % lanes
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, more)])
 
 
-def in_line(array: FloatArray) -> FloatArray:
+def in_line(array: FloatArray, dtype: type) -> npt.NDArray[Any]:
     """Return a copy in C order that begins on a cache line."""
-    copy: FloatArray = aligned(array.shape, fill=None)
+    copy: npt.NDArray[Any] = aligned(array.shape, dtype, fill=None)
     copy[...] = array
     return copy
 

@@ -22,11 +22,32 @@ spherical 16, 20   3.5   3.5   3.5     2.8   3.0   3.9
 tied      10, 20   3.1   3.1   3.1     2.7   2.8   3.8
 tied      16, 20   4.7   4.8   4.6     3.5   3.5   4.8
 =========  =====  ==================  ==================
+
+Tiles of float32 hold twice the rows in the same bytes, with the same cross-overs. Times of float64
+over those of float32, the same means, medians of 9 interleaved rounds:
+
+=========  =====  ==================
+form       D, K   float64 / float32
+=========  =====  ==================
+full       3, 10   1.6   1.7   1.7
+full      10, 20  b1.5   1.6   1.6
+full      24, 50  b1.5  b1.5   1.7
+full      32, 50  b1.5  b1.6   1.7
+full      50,100  b1.4  b1.5   1.6
+diag      10, 20   1.5   1.4   1.7
+diag      32, 50   1.8   1.7   1.7
+spherical 10, 20   1.6   1.5   1.6
+tied      10, 20   (1)   1.5   1.5
+=========  =====  ==================
+
+(1) Computed in float64: see `single.kept_double`.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from gmm_dask.kernels.native.real import DOUBLE, REALS
 
 MANY = 10**9
 
@@ -42,7 +63,7 @@ class Row(NamedTuple):
     least_columns: int
     most_columns: int
     tile: int
-    """Rows at a time, so that a tile stays in the cache."""
+    """Rows at a time, so that a tile stays in the cache; float32 tiles have twice as many."""
 
 
 ROWS = (
@@ -68,6 +89,8 @@ class Method(NamedTuple):
     projected: int = 0
     """Directions along which densities are bounded, or compared by `metric`."""
     metric: bool = False
+    compute: str = "double"
+    """"double" or "float": the numbers of tiles."""
 
     @property
     def lists(self) -> bool:
@@ -75,16 +98,20 @@ class Method(NamedTuple):
         return self.row != "unrolled"
 
 
-def choose(form: str, n_columns: int, projected: int) -> Method:
+def choose(form: str, n_columns: int, projected: int, compute: str = "double") -> Method:
     """Return the method of the first row of the table that fits.
 
     Parameters
     ----------
     projected : int
         Directions along which bounds dismiss enough; 0 if none do.
+    compute : str
+        "double" or "float".
     """
     for row in ROWS:
         fits = form in row.forms and row.least_columns <= n_columns <= row.most_columns
         if fits and (projected or row.name != "bounded"):
-            return Method(row.name, form, row.tile, projected if row.name == "bounded" else 0)
+            along = projected if row.name == "bounded" else 0
+            tile = row.tile * DOUBLE.bits // REALS[compute].bits
+            return Method(row.name, form, tile, along, compute=compute)
     raise AssertionError(f"the table has no row for {form}, {n_columns} columns")

@@ -76,7 +76,9 @@ def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, Float
     if len(alive) < K:
         shares, out = out, np.zeros((len(rows), K))
         out[:, alive] = shares
-    if len(lost):
+    if len(lost) and model.single:
+        log_prob_norm[lost], out[lost] = posterior(model.exact, rows[lost])
+    elif len(lost):
         out[lost] = reference.nearest(model.prepared, rows[lost], model.log_weights)
         log_prob_norm[lost] = _of_lost(model, rows[lost])[1]
     return log_prob_norm, out
@@ -88,9 +90,13 @@ def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     out, top, total, entropy, lost = _sweep("assign", model, rows)
     label = model.layout.alive[out.astype(np.int64)]
     log_prob_norm = top + np.log(total)
-    if len(lost):
+    found = Assignments(label, 1.0 / total, log_prob_norm, np.log(total) + entropy / total)
+    if len(lost) and model.single:
+        for array, values_of_lost in zip(found, assign(model.exact, rows[lost]), strict=True):
+            array[lost] = values_of_lost
+    elif len(lost):
         label[lost], log_prob_norm[lost] = _of_lost(model, rows[lost])
-    return Assignments(label, 1.0 / total, log_prob_norm, np.log(total) + entropy / total)
+    return found
 
 
 def _of_lost(model: Model, rows: npt.NDArray[Any]) -> tuple[IntArray, FloatArray]:

@@ -14,7 +14,7 @@ from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.moments import ONE, SQUARE, sums_of
 from gmm_dask.kernels.native.outer import list_size
 from gmm_dask.kernels.native.values import LANES
-from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
+from gmm_dask.kernels.types import GaussianMoments, second_shape
 
 
 def sums_shape(key: Key, form: str) -> tuple[int, ...]:
@@ -80,9 +80,9 @@ def of_lists(key: Key, form: str, sums: FloatArray) -> dict[str, FloatArray]:
 
 
 def moments_of(
-    prepared: GaussianPrepared, model: Layout, key: Key, sums: FloatArray, scatter: FloatArray
+    model: Layout, key: Key, sums: FloatArray, scatter: FloatArray
 ) -> tuple[FloatArray, GaussianMoments]:
-    """Return counts (K,) and moments of a block.
+    """Return counts (K,) and moments of a block, in the frame of tiles.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ def moments_of(
         As made by `empty_sums` and filled by a pass; `scatter` of the whole block about the
         origin, for tied models alone.
     """
+    prepared = model.prepared
     K, D = prepared.means.shape
     found = found_in(key, key.form, sums)
     count, first = np.zeros(K), np.zeros((K, D))
@@ -97,7 +98,7 @@ def moments_of(
     count[model.alive] = found["count"]
     if key.form == "tied":
         about_origin = found_in(key, "full", scatter)["second"][0]
-        first[model.alive], second[...] = tied_moments(prepared, model, key, found, about_origin)
+        first[model.alive], second[...] = tied_moments(model, key, found, about_origin)
         return count, GaussianMoments(first, second)
     first[model.alive] = found["first"]
     if key.form == "spherical":
@@ -112,7 +113,6 @@ def moments_of(
 
 
 def tied_moments(
-    prepared: GaussianPrepared,
     model: Layout,
     key: Key,
     found: dict[str, FloatArray],
@@ -122,8 +122,8 @@ def tied_moments(
     if key.lists:
         return found["first"], about_means(model.means, found, about_origin)
     D = key.n_columns
-    whitened = model.arrays["parameters"][:, 1 : 1 + D]
-    inverse = solve_triangular(prepared.factor, np.eye(D), check_finite=False)
+    whitened = model.arrays["parameters"][:, 1 : 1 + D].astype(np.float64)
+    inverse = solve_triangular(model.prepared.factor, np.eye(D), check_finite=False)
     second = about_means(whitened, found, about_origin)
     return found["first"] @ inverse, inverse.T @ second @ inverse
 

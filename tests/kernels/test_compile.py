@@ -153,20 +153,22 @@ def test_same_bits_twice_and_from_many_threads():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("D", [3, 16, 26, 50])
-def test_narrower_vectors_give_the_same_bits(kind, D, monkeypatch):
+@pytest.mark.parametrize("compute_dtype", ["float64", "float32"])
+def test_narrower_vectors_give_the_same_bits(kind, D, compute_dtype, monkeypatch):
     features = compiling.processor()[1].split(",")
     if "+avx2" not in features or "+fma" not in features:
         pytest.skip("this processor has no AVX2")
     prepared, log_weights = prepared_of(kind, D, 6, spread=4.0), log_weights_of(6)
     rows = rows_of(prepared, 700)
-    here = table.e_step(prepared, log_weights, rows)
+    model = table.ready(prepared, log_weights, compute_dtype=compute_dtype)
+    here = table.measure(model, rows)
 
     def narrow(key: Key):
         text = module(key._replace(registers=6))
         return compiling.load(compiling.compile_text(text, "+avx2,+fma"), "run")
 
     monkeypatch.setattr(call, "function", narrow)
-    there = table.e_step(prepared, log_weights, rows)
+    there = table.measure(model, rows)
     assert_same_sums(there, here, prepared)
     assert fingerprint(there) == fingerprint(here)
 

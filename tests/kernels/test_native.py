@@ -12,17 +12,24 @@ from gmm_dask.kernels.native.flat import transposed
 from gmm_dask.kernels.native.lists import list_rows
 from gmm_dask.kernels.native.moments import groups, sums_of
 from gmm_dask.kernels.native.multiply import column_blocks, panel_size, panels
+from gmm_dask.kernels.native.real import DOUBLE, REALS, SINGLE
 from gmm_dask.kernels.native.values import LANES
 from tests.kernels.machine import run
+
+DTYPES = {DOUBLE: np.float64, SINGLE: np.float32}
 
 
 def exponentials(x):
     out = np.empty_like(x)
+    real = SINGLE if x.dtype == np.float32 else DOUBLE
 
     def build(code, source, target):
-        code.loop(len(x), lambda i, _: target.store(i, exponential(code, source.load(i))), step=8)
+        def some(i, _):
+            target.store(i, exponential(code, source.load(i)))
 
-    run(build, x, out)
+        code.loop(len(x), some, step=real.lanes)
+
+    run(build, x, out, real=real)
     return out
 
 
@@ -38,6 +45,27 @@ def test_exponential_is_within_one_unit_in_the_last_place():
     assert float(error.max()) < 2.3e-16
 
 
+def test_exponential_of_float32_is_within_a_unit_and_a_half_in_the_last_place():
+    rng = np.random.default_rng(0)
+    x = -np.concatenate(
+        [rng.uniform(0, 1, 40000), rng.uniform(0, 87, 80000), 10.0 ** -rng.uniform(1, 30, 8000)]
+    ).astype(np.float32)
+    exact = np.exp(x.astype(np.float64))
+    error = np.abs(exponentials(x).astype(np.float64) - exact) / exact
+    assert float(error.max()) < 1.5 * 2.0**-23
+
+
+def test_exponential_of_float32_at_its_ends():
+    ends = [0.0, -0.0, -87.0, -88.0, -104.0, -1e30, -np.inf, np.nan]
+    x = np.array(ends * 2, dtype=np.float32)
+    found = exponentials(x)[:8]
+    np.testing.assert_array_equal(found[:2], 1.0)
+    np.testing.assert_allclose(found[2], np.exp(-87.0), rtol=1e-6)
+    np.testing.assert_array_equal(found[3:], 0.0)
+    near = exponentials(-np.linspace(87.0, 88.0, 800, dtype=np.float32))
+    assert ((near == 0) | (near >= 2.0**-126.51)).all()
+
+
 def test_exponential_at_its_ends():
     x = np.array([0.0, -0.0, -708.0, -709.0, -745.0, -1e300, -np.inf, np.nan])
     found = exponentials(x)
@@ -48,35 +76,39 @@ def test_exponential_at_its_ends():
     assert ((near == 0) | (near >= 2.0**-1022.51)).all()
 
 
-def test_transpose():
-    rows = np.arange(64.0)
-    out = np.empty(64)
+@pytest.mark.parametrize("real", REALS.values(), ids=REALS)
+def test_transpose(real):
+    n = real.lanes
+    rows = np.arange(n * n, dtype=DTYPES[real])
+    out = np.empty_like(rows)
 
     def build(code, source, target):
-        for c, column in enumerate(transposed([source.load(8 * r) for r in range(8)])):
-            target.store(8 * c, column)
+        for c, column in enumerate(transposed([source.load(n * r) for r in range(n)])):
+            target.store(n * c, column)
 
-    run(build, rows, out)
-    np.testing.assert_array_equal(out.reshape(8, 8), rows.reshape(8, 8).T)
+    run(build, rows, out, real=real)
+    np.testing.assert_array_equal(out.reshape(n, n), rows.reshape(n, n).T)
 
 
+@pytest.mark.parametrize("real", REALS.values(), ids=REALS)
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.booleans(), min_size=64, max_size=64))
-def test_lists_hold_the_chosen_rows_in_order_and_copies_behind(chosen):
-    values = np.array(chosen, float)
-    index, count = np.full(64 + LANES, -1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+@given(chosen=st.lists(st.booleans(), min_size=64, max_size=64))
+def test_lists_hold_the_chosen_rows_in_order_and_copies_behind(real, chosen):
+    values, lanes = np.array(chosen, DTYPES[real]), real.lanes
+    index, count = np.full(64 + lanes, -1, dtype=np.int64), np.zeros(1, dtype=np.int64)
 
     def build(code, source, target, length):
         half = code.const(0.5)
         n, _ = list_rows(code, 64, lambda i, _: (source.load(i) > half, []), target)
         code.line(f"store i64 {n.name}, ptr {length.name}, align 8")
 
-    run(build, values, index, count)
+    run(build, values, index, count, real=real)
     expected = np.flatnonzero(values)
     assert count[0] == len(expected)
     np.testing.assert_array_equal(index[: len(expected)], expected)
     if len(expected):
-        assert (index[len(expected) : len(expected) + -len(expected) % LANES] == expected[0]).all()
+        behind = index[len(expected) : len(expected) + -len(expected) % lanes]
+        assert (behind == expected[0]).all()
 
 
 def test_branches_and_loops():
@@ -122,6 +154,26 @@ def test_partial_loads_are_widened_and_padded(kind, n):
     out = np.full(8, np.nan)
     run(lambda code, source, target: target.store(0, source.load_as(kind, n)), x, out)
     np.testing.assert_array_equal(out, [*x.astype(np.float64), *[0.0] * (8 - n)])
+
+
+def test_float32_are_widened_in_halves_and_rounded_on_the_way_back():
+    x = np.linspace(1, 2, 16).astype(np.float32)
+    wide, narrow = np.empty(16), np.empty(16, dtype=np.float32)
+
+    def widen(code, source, target):
+        for number, half in enumerate(source.load().widened()):
+            target.store(8 * number, half)
+
+    run(widen, x, wide, real=SINGLE)
+    np.testing.assert_array_equal(wide, x.astype(np.float64))
+    wide *= 1 + 1e-9
+
+    def round_all(code, source, target):
+        for first in (0, 8):
+            target.at(first, "float").store_as("float", source.load(first))
+
+    run(round_all, wide, narrow)
+    np.testing.assert_array_equal(narrow, wide.astype(np.float32))
 
 
 @pytest.mark.parametrize("D", [1, 5, 6, 7, 17, 24, 50])

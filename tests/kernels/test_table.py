@@ -166,9 +166,12 @@ def test_several_models_on_the_same_rows():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("D", "K"), [(2, 3), (10, 20), (40, 30)])
-def test_working_bytes_bound_what_a_call_allocates(kind, D, K):
-    model = table.ready(prepared_of(kind, D, K, spread=5.0), log_weights_of(K))
-    rows = rows_of(prepared_of(kind, D, K, spread=5.0), 2048)
+@pytest.mark.parametrize("compute_dtype", table.COMPUTE_DTYPES)
+def test_working_bytes_bound_what_a_call_allocates(kind, D, K, compute_dtype):
+    # tied components far apart would be computed in float64
+    prepared = prepared_of(kind, D, K, spread=1.0 if kind == "tied" else 5.0)
+    model = table.ready(prepared, log_weights_of(K), compute_dtype=compute_dtype)
+    rows = rows_of(prepared, 2048)
     table.measure(model, rows)
     tracemalloc.start()
     table.measure(model, rows)

@@ -1,4 +1,4 @@
-"""Writes one LLVM function with explicit vectors of eight float64.
+"""Writes one LLVM function with explicit vectors of eight float64 or sixteen float32.
 
 Python runs at generation time, the emitted code at run time: a Python ``for`` unrolls, `Code.loop`
 loops. Values are in single-assignment form, so arithmetic reads like NumPy::
@@ -13,12 +13,13 @@ with a fused multiply-add, whatever its vector width.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gmm_dask.kernels.native.values import BITS, LANES, VEC, Index, Int, Mask, Ptr, Vec, integer
+from gmm_dask.kernels.native.addresses import Ptr
+from gmm_dask.kernels.native.real import DOUBLE, Real
+from gmm_dask.kernels.native.values import Index, Int, Mask, Vec, integer
 
 Carried = Vec | Int
 LoopBody = Callable[[Int, list[Any]], Sequence[Carried] | None]
@@ -36,11 +37,14 @@ class Code:
         overlap.
     public : bool
         Whether the function is called from outside its module.
+    real : Real
+        The numbers that vectors and addresses hold where nothing else is said.
     """
 
     name: str
     arguments: str
     public: bool = False
+    real: Real = DOUBLE
     lines: list[str] = field(default_factory=list)
     block: str = "entry"
     count: int = 0
@@ -75,24 +79,29 @@ class Code:
 
     def const(self, value: float) -> Vec:
         """Return a number in all lanes."""
-        word = f"double 0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
-        return Vec(self, "<" + ", ".join([word] * LANES) + ">")
+        words = ", ".join([self.real.text(value)] * self.real.lanes)
+        return Vec(self, f"<{words}>", self.real)
 
     def constant(self, value: int) -> Int:
         """Return an integer known at generation time."""
         return Int(self, str(value))
 
     def splat(self, scalar: str) -> Vec:
-        """Return a run-time double in all lanes."""
-        first = self.emit(f"insertelement {VEC} poison, double {scalar}, i64 0")
-        zero = f"<{LANES} x i32> zeroinitializer"
-        return Vec(self, self.emit(f"shufflevector {VEC} {first}, {VEC} poison, {zero}"))
+        """Return a run-time number of the code's type in all lanes."""
+        vec = self.real.vec
+        first = self.emit(f"insertelement {vec} poison, {self.real.name} {scalar}, i64 0")
+        zero = f"<{self.real.lanes} x i32> zeroinitializer"
+        text = f"shufflevector {vec} {first}, {vec} poison, {zero}"
+        return Vec(self, self.emit(text), self.real)
+
+    def splat_number(self, value: Int) -> Vec:
+        """Return an integer as a number of the code's type in all lanes."""
+        return self.splat(self.emit(f"sitofp i64 {value.name} to {self.real.name}"))
 
     def fma(self, a: Vec, b: Vec, c: Vec) -> Vec:
         """Return a * b + c, rounded once."""
-        function = f"@llvm.fma.v{LANES}f64"
-        operands = ", ".join(f"{VEC} {x.name}" for x in (a, b, c))
-        return Vec(self, self.emit(f"call {VEC} {function}({operands})"))
+        operands = ", ".join(f"{x.kind} {x.name}" for x in (a, b, c))
+        return Vec(self, self.emit(f"call {a.kind} {a.real.fma}({operands})"), a.real)
 
     def maximum(self, a: Vec, b: Vec) -> Vec:
         """Return the larger; `b` where `a` is NaN."""
@@ -100,11 +109,12 @@ class Code:
 
     def first_lanes(self, n: Int) -> Mask:
         """Return the mask of the lanes below `n` (any integer)."""
-        first = self.emit(f"insertelement {BITS} poison, i64 {n.name}, i64 0")
-        zero = f"<{LANES} x i32> zeroinitializer"
-        limit = self.emit(f"shufflevector {BITS} {first}, {BITS} poison, {zero}")
-        lanes = ", ".join(f"i64 {lane}" for lane in range(LANES))
-        return Mask(self, self.emit(f"icmp slt {BITS} <{lanes}>, {limit}"))
+        integers = f"<{self.real.lanes} x i64>"
+        first = self.emit(f"insertelement {integers} poison, i64 {n.name}, i64 0")
+        zero = f"<{self.real.lanes} x i32> zeroinitializer"
+        limit = self.emit(f"shufflevector {integers} {first}, {integers} poison, {zero}")
+        lanes = ", ".join(f"i64 {lane}" for lane in range(self.real.lanes))
+        return Mask(self, self.emit(f"icmp slt {integers} <{lanes}>, {limit}"), self.real)
 
     def call(self, function: str, *arguments: Ptr | Int) -> None:
         """Call another function of the module."""
@@ -149,7 +159,7 @@ class Code:
         self.line(f"br label %{head}")
         self.label(head)
         at = len(self.lines)
-        now = [type(c)(self, self.fresh("c")) for c in carry]
+        now = [replace(c, name=self.fresh("c")) for c in carry]
         after = list(body(index, now) or ())
         following = index + step
         more = following.compare("slt", stop)

@@ -1,15 +1,16 @@
 """Log densities of a tile under each component: the first stage of a pass.
 
 Rows of a tile stand in columns (structure of arrays): row i, column j is at j * tile + i, where
-``tile`` is the number of rows. Eight rows are one vector. Distances are taken from each component's
-own mean, so no digit is lost to cancellation.
+``tile`` is the number of rows. Eight rows (sixteen of float32) are one vector. Distances are taken
+from each component's own mean, so no digit is lost to cancellation.
 """
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
-from gmm_dask.kernels.types import LOG_PROB_MIN
+from gmm_dask.kernels.native.real import DOUBLE, Real
+from gmm_dask.kernels.native.values import Int, Vec
 
 AT_ONCE = 4
 """Vectors of rows that share what is loaded of a component, where registers are not short."""
@@ -25,30 +26,33 @@ def packed_size(form: str, n_columns: int) -> int:
     return 1 + D + {"full": D * (D + 1) // 2, "diag": D}.get(form, 1)
 
 
-def density(form: str, n_columns: int, tile_rows: int, name: str = "density") -> str:
+def density(
+    form: str, n_columns: int, tile_rows: int, name: str = "density", real: Real = DOUBLE
+) -> str:
     """Return the stage that writes log joint densities and their row maxima.
 
     Arguments of the emitted function: tile (D, tile), parameters (K, packed_size), log_joint (K,
     tile), top (tile) and K. All factors come multiplied by sqrt(1/2) (inverse variances: by
-    1/2), so that a squared length needs no halving. Logarithms below -1e300, and those that
-    overflow on the way, are -1e300.
+    1/2), so that a squared length needs no halving. Logarithms below `Real.lowest`, and those
+    that overflow on the way, are that.
     """
-    step = LANES if form == "full" else AT_ONCE * LANES
-    code = Code(name, "tile parameters log_joint top K")
+    lanes = real.lanes
+    step = lanes if form == "full" else AT_ONCE * lanes
+    code = Code(name, "tile parameters log_joint top K", real=real)
     tile, top = code.ptr("tile"), code.ptr("top")
-    low = code.const(LOG_PROB_MIN)
-    code.loop(tile_rows, lambda i, _: top.store(i, low), step=LANES)
+    low = code.const(real.lowest)
+    code.loop(tile_rows, lambda i, _: top.store(i, low), step=lanes)
 
     def component(k: Int, _: list[Vec]) -> None:
         of_k = code.ptr("parameters").at(k * packed_size(form, n_columns))
         out = code.ptr("log_joint").at(k * tile_rows)
 
         def rows(i: Int, _: list[Vec]) -> None:
-            some = [tile.at(i + r) for r in range(0, step, LANES)]
+            some = [tile.at(i + r) for r in range(0, step, lanes)]
             values = EXPONENT[form](code, some, tile_rows, of_k, n_columns)
             for r, value in enumerate(values):
                 value = code.maximum(value, low)
-                at = i + r * LANES
+                at = i + r * lanes
                 out.store(at, value)
                 top.store(at, code.maximum(value, top.load(at)))
 
@@ -69,7 +73,7 @@ def full(code: Code, rows: list[Ptr], stride: int, of_k: Ptr, n_columns: int) ->
 
 
 def full_row(code: Code, y: list[Vec], of_k: Ptr) -> Vec:
-    """Return ``c - |y @ U|^2`` of eight rows."""
+    """Return ``c - |y @ U|^2`` of a vector of rows."""
     value = of_k.splat(0)
     at = 1 + len(y)
     for j in range(len(y)):

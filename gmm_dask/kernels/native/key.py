@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.native.real import REALS, Real
 
 TASKS = ("e_step", "log_prob", "resp", "assign", "moments")
 FORMS = ("full", "diag", "spherical", "tied")
@@ -32,11 +32,19 @@ class Key(NamedTuple):
     """Columns of the projection that bounds densities first; 0: no bounds."""
     metric: bool = False
     """Compare rows and means by the length of their projected difference, not by densities."""
+    compute: str = "double"
+    """"double" or "float": the numbers of tiles, densities and shares. Sums are float64."""
+
+    @property
+    def real(self) -> Real:
+        """The numbers of tiles, densities and shares."""
+        return REALS[self.compute]
 
     @property
     def padded(self) -> int:
         """Columns up to a whole number of vectors."""
-        return -(-self.n_columns // LANES) * LANES
+        lanes = self.real.lanes
+        return -(-self.n_columns // lanes) * lanes
 
     @property
     def in_place(self) -> bool:

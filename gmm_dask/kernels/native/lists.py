@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Ptr, Vec
+from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Vec
 
 
 def positions() -> str:
@@ -34,31 +35,38 @@ def list_rows(
     n : int
         Rows of the tile.
     choose : callable
-        Takes the number of the first of eight rows and the carried sums, returns which of the
+        Takes the number of the first row of a vector and the carried sums, returns which of the
         rows are chosen and the next sums.
     index : Ptr
-        Room for n + 8 integers; the list is padded by copies of its first entry, up to a whole
-        number of vectors.
+        Room for n integers and a vector more; the list is padded by copies of its first entry, up
+        to a whole number of vectors.
     carry : sequence of Vec
         Sums over all rows that are taken by the way; returned.
     """
+    lanes = code.real.lanes
 
     def rows(i: Int, carried: list[Any]) -> list[Vec | Int]:
         count, *sums = carried
         mask, sums = choose(i, sums)
-        bits = mask.bits()
-        at = code.emit(f"getelementptr inbounds i8, ptr @positions, i64 {(bits * LANES).name}")
-        bytes_ = code.emit(f"load <{LANES} x i8>, ptr {at}, align 1")
-        numbers = code.emit(f"zext <{LANES} x i8> {bytes_} to {BITS}")
-        found = code.emit(f"add {BITS} {numbers}, {splat_integer(code, i)}")
-        code.line(f"store {BITS} {found}, ptr {index.at(count).name}, align 8")
-        more = Int(code, code.emit(f"call i64 @llvm.ctpop.i64(i64 {bits.name})"))
-        return [count + more, *sums]
+        for first, byte in enumerate(mask.bits().low_bytes(lanes // LANES)):
+            count = count + write_numbers(code, i + first * LANES, byte, index, count)
+        return [count, *sums]
 
-    count, *sums = code.loop(n, rows, [code.constant(0), *carry], step=LANES)
-    first = splat_integer(code, index.number(0))
-    code.line(f"store {BITS} {first}, ptr {index.at(count).name}, align 8")
+    count, *sums = code.loop(n, rows, [code.constant(0), *carry], step=lanes)
+    copies = splat_integer(code, index.number(0))
+    for more in range(0, lanes, LANES):
+        code.line(f"store {BITS} {copies}, ptr {index.at(count + more, 'i64').name}, align 8")
     return count, sums
+
+
+def write_numbers(code: Code, i: Int, bits: Int, index: Ptr, count: Int) -> Int:
+    """Append the numbers i + n of the set bits n of a byte, and return how many they are."""
+    at = code.emit(f"getelementptr inbounds i8, ptr @positions, i64 {(bits * LANES).name}")
+    bytes_ = code.emit(f"load <{LANES} x i8>, ptr {at}, align 1")
+    numbers = code.emit(f"zext <{LANES} x i8> {bytes_} to {BITS}")
+    found = code.emit(f"add {BITS} {numbers}, {splat_integer(code, i)}")
+    code.line(f"store {BITS} {found}, ptr {index.at(count, 'i64').name}, align 8")
+    return Int(code, code.emit(f"call i64 @llvm.ctpop.i64(i64 {bits.name})"))
 
 
 def splat_integer(code: Code, value: Int) -> str:
@@ -68,6 +76,6 @@ def splat_integer(code: Code, value: Int) -> str:
     return code.emit(f"shufflevector {BITS} {first}, {BITS} poison, {zero}")
 
 
-def numbers(index: Ptr) -> list[Int]:
-    """Return the next eight entries of a list."""
-    return [index.number(lane) for lane in range(LANES)]
+def numbers(index: Ptr, n: int) -> list[Int]:
+    """Return the next n entries of a list."""
+    return [index.number(lane) for lane in range(n)]

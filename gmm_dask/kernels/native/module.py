@@ -15,7 +15,7 @@ from gmm_dask.kernels.native.outer import list_moments
 from gmm_dask.kernels.native.passes import Pass
 from gmm_dask.kernels.native.softmax import labels, softmax
 from gmm_dask.kernels.native.tile import load_shares, load_tile, whiten
-from gmm_dask.kernels.native.values import LANES, VEC, Int, Vec
+from gmm_dask.kernels.native.values import Int, Vec
 
 
 def e_step(p: Pass, i: Int) -> None:
@@ -43,7 +43,7 @@ def resp(p: Pass, i: Int) -> None:
 def assign(p: Pass, i: Int) -> None:
     """Likeliest components of a tile, and what their probabilities follow from."""
     p.density()
-    p.code.call("labels", p.room("log_joint"), p.room("top"), p.at["out"].at(i), p.K)
+    p.labels(i)
     p.softmax(i)
     p.per_row(i)
 
@@ -89,10 +89,10 @@ def stages(key: Key) -> dict[str, Callable[[], str]]:
         "columns": lambda: columns(key),
         "whiten": lambda: whiten(key),
         "whiten_columns": lambda: whiten_columns(key),
-        "density": lambda: density(key.form, key.n_columns, key.tile),
+        "density": lambda: density(key.form, key.n_columns, key.tile, real=key.real),
         "project": lambda: project(key),
         "bounds": lambda: density(
-            "tied" if key.metric else "full", key.projected, key.tile, "bounds"
+            "tied" if key.metric else "full", key.projected, key.tile, "bounds", key.real
         ),
         "winners": lambda: exact(key, "winners"),
         "survivors": lambda: exact(key, "survivors"),
@@ -112,6 +112,7 @@ def module(key: Key) -> str:
         if any(f"@{name}(" in part for part in parts):
             parts.append(make())
     text = "\n".join(parts)
-    fma = f"declare {VEC} @llvm.fma.v{LANES}f64({VEC}, {VEC}, {VEC})\n"
+    vec = key.real.vec
+    fma = f"declare {vec} {key.real.fma}({vec}, {vec}, {vec})\n"
     count = "declare i64 @llvm.ctpop.i64(i64)\n"
     return fma + count + (positions() if "@positions" in text else "") + text

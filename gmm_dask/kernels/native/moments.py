@@ -1,16 +1,20 @@
 """Weighted sums about the means, in registers: the last stage of a pass.
 
-Sums stay in eight lanes (rows i, i + 8, ... of each tile) until the end of a block.
+Sums stay in eight lanes (rows i, i + 8, ... of each tile) until the end of a block. Where tiles
+are float32 so are sums over one tile, which are then added to those of the block in float64, so
+that errors do not grow with the number of rows.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.density import packed_size
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.real import DOUBLE
+from gmm_dask.kernels.native.values import LANES, Int, Vec
 
 ONE, SQUARE = -1, -2
 Sum = tuple[int, int]
@@ -52,21 +56,31 @@ def moments(key: Key, form: str, name: str) -> str:
     come out multiplied by the weights.
     The tile is swept again for each group of sums that fits into registers.
     """
-    code = Code(name, "tile parameters log_joint shares weight sums K")
+    code = Code(name, "tile parameters log_joint shares weight sums K", real=key.real)
     pairs = sums_of(form, key.n_columns)
     squares = any(a >= 0 and b >= 0 for a, b in pairs)
 
     def component(k: Int, _: list[Vec]) -> None:
         of_k = code.ptr("parameters").at(k * packed_size(form, key.n_columns))
-        sums = code.ptr("sums").at(k * (len(pairs) * LANES))
+        sums = code.ptr("sums").at(k * (len(pairs) * LANES), "double")
         number = 0
         for group in groups(pairs, key.registers):
             for value in sweep(code, key, k, of_k, group, number == 0, squares):
-                sums.store(number * LANES, sums.load(number * LANES) + value)
+                add_to_lanes(sums, number * LANES, value)
                 number += 1
 
     code.loop(code.integer("K"), component)
     return code.text()
+
+
+def add_to_lanes(sums: Ptr, place: int, value: Vec) -> None:
+    """Add lanes that are rows to eight lanes of float64 in memory."""
+    before = sums.load(place, DOUBLE)
+    if value.real == DOUBLE:
+        sums.store(place, before + value)
+    else:
+        low, high = value.widened()
+        sums.store(place, before + (low + high))
 
 
 def sweep(
@@ -94,13 +108,13 @@ def sweep(
             result[ONE, SQUARE] = code.fma(r, square, result[ONE, SQUARE])
         return [result[pair] for pair in group]
 
-    return code.loop(key.tile, rows, [code.const(0.0)] * len(group), step=LANES)
+    return code.loop(key.tile, rows, [code.const(0.0)] * len(group), step=key.real.lanes)
 
 
 def add_rows(
     code: Code, key: Key, i: Int, of_k: Ptr, r: Vec, sums: dict[Sum, Vec], squares: bool
 ) -> dict[Sum, Vec]:
-    """Return the sums with eight rows added, column after column so that few are live."""
+    """Return the sums with a vector of rows added, column after column so that few are live."""
     weighted: dict[int, Vec] = {}
     for j in sorted({column for pair in sums for column in pair if column >= 0}):
         y = code.ptr("tile").at(i + j * key.tile).load() - of_k.splat(1 + j)

@@ -1,4 +1,4 @@
-"""Products of eight rows with a triangular factor, in blocks of registers.
+"""Products of a vector of rows with a triangular factor, in blocks of registers.
 
 Some columns of the factor meet one vector of rows: as many sums in registers, a broadcast for
 each multiplication. Above some sixteen columns this replaces code unrolled over all columns.
@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.values import Int, Vec
 
 Block = tuple[int, int]
 """First column and number of columns."""
@@ -49,12 +50,12 @@ def panel_size(n_columns: int) -> int:
 def products(
     code: Code, key: Key, rows: Ptr, stride: int, factor: Ptr, use: Callable[[int, Vec], None]
 ) -> None:
-    """Multiply eight rows by a factor, and hand each column of the product to `use`.
+    """Multiply a vector of rows by a factor, and hand each column of the product to `use`.
 
     Parameters
     ----------
     rows : Ptr
-        (D, 8), columns `stride` apart.
+        (D, lanes), columns `stride` apart.
     factor : Ptr
         As made by `panels`.
     use : callable
@@ -113,17 +114,18 @@ def within(
 
 
 def squares(key: Key) -> str:
-    """Return the function that computes ``|y @ U|^2`` of eight rows.
+    """Return the function that computes ``|y @ U|^2`` of a vector of rows.
 
-    Arguments of the emitted function: rows (padded, 8), factor and result (8).
+    Arguments of the emitted function: rows (padded, lanes), factor and result
+    (lanes).
     """
-    code = Code("squares", "rows factor result")
+    code = Code("squares", "rows factor result", real=key.real)
     total = [code.const(0.0)]
 
     def use(_: int, z: Vec) -> None:
         total[0] = code.fma(z, z, total[0])
 
-    products(code, key, code.ptr("rows"), LANES, code.ptr("factor"), use)
+    products(code, key, code.ptr("rows"), key.real.lanes, code.ptr("factor"), use)
     code.ptr("result").store(0, total[0])
     return code.text()
 
@@ -133,7 +135,7 @@ def whiten_columns(key: Key) -> str:
 
     Arguments of the emitted function: tile (D, tile), factor and whitened (D, tile).
     """
-    code = Code("whiten_columns", "tile factor whitened")
+    code = Code("whiten_columns", "tile factor whitened", real=key.real)
 
     def rows(i: Int, _: list[Vec]) -> None:
         def use(c: int, z: Vec) -> None:
@@ -141,5 +143,5 @@ def whiten_columns(key: Key) -> str:
 
         products(code, key, code.ptr("tile").at(i), key.tile, code.ptr("factor"), use)
 
-    code.loop(key.tile, rows, step=LANES)
+    code.loop(key.tile, rows, step=key.real.lanes)
     return code.text()

@@ -1,15 +1,21 @@
 """Weighted sums about the means over lists of the rows that have a share.
 
-Eight columns are one vector, so that the work is proportional to the length of a list. Of second
-moments the lower triangle is summed, in blocks of eight rows and three vectors.
+Some columns are one vector, so that the work is proportional to the length of a list. Of second
+moments the lower triangle is summed, in blocks of eight rows and three vectors. Sums in memory are
+float64, whatever tiles are (see `moments`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import list_rows
-from gmm_dask.kernels.native.values import LANES, Int, Mask, Ptr, Vec
+from gmm_dask.kernels.native.moments import add_to_lanes
+from gmm_dask.kernels.native.real import DOUBLE
+from gmm_dask.kernels.native.values import LANES, Int, Mask, Vec
 
 NEGLIGIBLE_SHARE = 2.0**-72
 PART = 64
@@ -31,13 +37,14 @@ def list_moments(key: Key, form: str, name: str) -> str:
 
     Arguments of the emitted function: flat (tile, padded), centres (K, padded), constants (K),
     log_joint (K, tile; read by spherical alone), shares (K, tile), weight (tile), sums (K,
-    list_size), work (2, PART, padded), index (tile + 8) and K. The shares come out multiplied
+    list_size), work (2, PART, padded), index (tile + lanes) and K. The shares come out multiplied
     by the weights. Shares below 2^-72 are left out of the moments, unless they were given.
     """
-    code = Code(name, "flat centres constants log_joint shares weight sums work index K")
+    arguments = "flat centres constants log_joint shares weight sums work index K"
+    code = Code(name, arguments, real=key.real)
 
     def component(k: Int, _: list[Vec]) -> None:
-        sums = code.ptr("sums").at(k * list_size(form, key))
+        sums = code.ptr("sums").at(k * list_size(form, key), "double")
         count = weigh(code, key, form, k, sums)
         centre = code.ptr("centres").at(k * key.padded)
         shares = code.ptr("shares").at(k * key.tile)
@@ -69,11 +76,32 @@ def weigh(code: Code, key: Key, form: str, k: Int, sums: Ptr) -> Int:
         return r > cut, new
 
     places = [0, LANES] if form == "spherical" else [0]
-    start = [sums.load(place) for place in places]
+    start = opened(code, sums, places)
     count, totals = list_rows(code, key.tile, choose, code.ptr("index"), start)
-    for place, total in zip(places, totals, strict=True):
-        sums.store(place, total)
+    if key.real == DOUBLE:
+        closed(sums, places, totals)
+    else:
+        for place, total in zip(places, totals, strict=True):
+            add_to_lanes(sums, place, total)
     return count
+
+
+def opened(code: Code, sums: Ptr, places: Sequence[int]) -> list[Vec]:
+    """Return what sums over a list start from: those in memory, or 0 for float32."""
+    if code.real == DOUBLE:
+        return [sums.load(place) for place in places]
+    return [code.const(0.0) for _ in places]
+
+
+def closed(sums: Ptr, places: Sequence[int], totals: Sequence[Vec]) -> None:
+    """Bring sums over a list, whose lanes are columns, to memory: what `opened` began."""
+    for place, total in zip(places, totals, strict=True):
+        if total.real == DOUBLE:
+            sums.store(place, total)
+            continue
+        for number, half in enumerate(total.widened()):
+            at = place + number * LANES
+            sums.store(at, sums.load(at, DOUBLE) + half)
 
 
 def round_or_diag(
@@ -81,9 +109,10 @@ def round_or_diag(
 ) -> None:
     """Add up first moments (and their squares for diag), some vectors of columns at a time."""
     per_column = 2 if form == "diag" else 1
-    at_once = max(1, (key.registers - 4) // (per_column + 1)) * LANES
+    lanes = key.real.lanes
+    at_once = max(1, (key.registers - 4) // (per_column + 1)) * lanes
     for start in range(0, key.padded, at_once):
-        columns = range(start, min(start + at_once, key.padded), LANES)
+        columns = range(start, min(start + at_once, key.padded), lanes)
         places = [2 * LANES + p * key.padded + j for p in range(per_column) for j in columns]
 
         def row(a: Int, carry: list[Vec], columns: range = columns) -> list[Vec]:
@@ -98,9 +127,7 @@ def round_or_diag(
                 code.fma(w, one, total) for w, one, total in zip(weighted, y, second, strict=True)
             ]
 
-        totals = code.loop(count, row, [sums.load(place) for place in places])
-        for place, total in zip(places, totals, strict=True):
-            sums.store(place, total)
+        closed(sums, places, code.loop(count, row, opened(code, sums, places)))
 
 
 def full(code: Code, key: Key, count: Int, centre: Ptr, shares: Ptr, sums: Ptr) -> None:
@@ -108,12 +135,12 @@ def full(code: Code, key: Key, count: Int, centre: Ptr, shares: Ptr, sums: Ptr) 
 
     def part(start: Int, _: list[Vec]) -> None:
         n = (count - start).minimum(PART)
-        gather(code, key, start, n, centre, shares, sums.at(2 * LANES))
-        second = sums.at(2 * LANES + key.padded)
+        gather(code, key, start, n, centre, shares, sums.at(2 * LANES, "double"))
+        second = sums.at(2 * LANES + key.padded, "double")
         height, width = (8, 3) if key.registers >= 28 else (4, 1)
         for i in range(0, key.n_columns, height):
             rows = range(i, min(i + height, key.n_columns))
-            vectors = range(0, rows[-1] + 1, LANES)
+            vectors = range(0, rows[-1] + 1, key.real.lanes)
             for j in range(0, len(vectors), width):
                 block(code, key, n, second, rows, vectors[j : j + width])
 
@@ -122,7 +149,7 @@ def full(code: Code, key: Key, count: Int, centre: Ptr, shares: Ptr, sums: Ptr) 
 
 def gather(code: Code, key: Key, start: Int, n: Int, centre: Ptr, shares: Ptr, first: Ptr) -> None:
     """Write differences and weighted differences of listed rows, and add up the latter."""
-    work, columns = code.ptr("work"), range(0, key.padded, LANES)
+    work, columns = code.ptr("work"), range(0, key.padded, key.real.lanes)
 
     def row(a: Int, carry: list[Vec]) -> list[Vec]:
         i = code.ptr("index").number(start + a)
@@ -135,8 +162,7 @@ def gather(code: Code, key: Key, start: Int, n: Int, centre: Ptr, shares: Ptr, f
             totals.append(code.fma(r, y, total))
         return totals
 
-    for j, total in zip(columns, code.loop(n, row, [first.load(j) for j in columns]), strict=True):
-        first.store(j, total)
+    closed(first, columns, code.loop(n, row, opened(code, first, columns)))
 
 
 def block(code: Code, key: Key, n: Int, second: Ptr, rows: range, columns: range) -> None:
@@ -151,6 +177,4 @@ def block(code: Code, key: Key, n: Int, second: Ptr, rows: range, columns: range
         pairs = [(w, one) for w in factors for one in y]
         return [code.fma(w, one, total) for (w, one), total in zip(pairs, carry, strict=True)]
 
-    totals = code.loop(n, add, [second.load(place) for place in places])
-    for place, total in zip(places, totals, strict=True):
-        second.store(place, total)
+    closed(second, places, code.loop(n, add, opened(code, second, places)))

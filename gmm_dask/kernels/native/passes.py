@@ -6,10 +6,12 @@ rows to read (a multiple of the tile), VALID, how many of them count, and K.
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.outer import PART
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
+from gmm_dask.kernels.native.real import DOUBLE
+from gmm_dask.kernels.native.values import LANES, Index, Int, Vec
 
 TABLE = (
     "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "centres", "constants",
@@ -19,8 +21,11 @@ TABLE = (
 
 
 def rooms(key: Key) -> dict[str, tuple[int, int]]:
-    """Return the scratch space of a pass: numbers for each component, and numbers beside."""
-    T, D = key.tile, key.n_columns
+    """Return the scratch space of a pass: numbers for each component, and numbers beside.
+
+    Every room is a whole number of cache lines where the tile is a multiple of 64.
+    """
+    T, D, lanes = key.tile, key.n_columns, key.real.lanes
     found = {"log_joint": (T, 0), "shares": (0 if key.in_place else T, 0)}
     found |= dict.fromkeys(("top", "total", "weight", "entropy"), (0, T))
     found |= dict.fromkeys(("label", "level"), (0, T))
@@ -28,13 +33,13 @@ def rooms(key: Key) -> dict[str, tuple[int, int]]:
     found["whitened"] = (0, D * T if key.form == "tied" else 0)
     if key.lists:
         found |= {"flat": (0, key.padded * T), "projected": (0, key.projected * T)}
-        found |= {"index": (0, T + LANES)}
-        found |= {"work": (0, max((key.padded + 1) * LANES, 2 * PART * key.padded))}
+        found |= {"index": (0, (T + lanes) * (64 // key.real.bits))}
+        found |= {"work": (0, max((key.padded + 1) * lanes, 2 * PART * key.padded))}
     return found
 
 
 def scratch_size(key: Key, n_components: int) -> int:
-    """Return how many float64 of scratch space a pass needs."""
+    """Return how many numbers of the tile's type of scratch space a pass needs."""
     return sum(of_k * n_components + beside for of_k, beside in rooms(key).values())
 
 
@@ -50,7 +55,7 @@ class Pass:
         place = self.at["scratch"]
         for name, (of_k, beside) in rooms(key).items():
             self.at[f"tile {name}"] = place
-            place = place.at(self.K * of_k + beside if of_k else beside)
+            place = place.at(self.K * of_k + beside if of_k else beside, key.compute)
         if key.in_place:
             self.at["tile shares"] = self.room("log_joint")
         if key.form != "tied":
@@ -59,6 +64,11 @@ class Pass:
     def room(self, name: str) -> Ptr:
         """Return the scratch space of a name."""
         return self.at[f"tile {name}"]
+
+    def read(self, name: str, row: Int, first: Index = 0) -> Vec:
+        """Load eight numbers of scratch space as float64, from `row` of a place on."""
+        kind = self.key.compute
+        return self.room(name).at(first, kind).at(row, kind).load_as(kind)
 
     def call(self, stage: str, arguments: str, *more: Ptr | Int) -> None:
         """Call a stage; arguments are names of scratch space, or with ``*`` of the table."""
@@ -106,6 +116,12 @@ class Pass:
         else:
             self.call("everywhere", f"flat *centres *constants *factors {work}", self.K)
 
+    def labels(self, i: Int) -> None:
+        """Find the likeliest components; numbers other than float64 are copied by `per_row`."""
+        double = self.key.real == DOUBLE
+        out = self.at["out"].at(i) if double else self.room("label")
+        self.code.call("labels", self.room("log_joint"), self.room("top"), out, self.K)
+
     def softmax(self, i: Int) -> None:
         """Compute shares, and note which rows are lost."""
         lost = self.at["lost"].at(i // LANES, "i8")
@@ -130,11 +146,13 @@ class Pass:
             self.call("scatter", "whitened *zeros log_joint total weight *scatter", one)
 
     def per_tile(self, i: Int) -> None:
-        """Write the lanes' sums of maxima and products of totals: the log-likelihood's parts."""
-        top, total = self.room("top"), self.room("total")
+        """Write the lanes' sums of maxima and products of totals: the log-likelihood's parts.
+
+        In float64 whatever tiles are.
+        """
 
         def rows(r: Int, carry: list[Vec]) -> list[Vec]:
-            return [carry[0] + top.load(r), carry[1] * total.load(r)]
+            return [carry[0] + self.read("top", r), carry[1] * self.read("total", r)]
 
         start = [self.code.const(0.0), self.code.const(1.0)]
         lanes = self.code.loop(self.key.tile, rows, start, step=LANES)
@@ -143,23 +161,27 @@ class Pass:
 
     def per_row(self, i: Int) -> None:
         """Write each row's maximum, total and entropy."""
-        names = ("top", "total", "entropy") if self.key.task == "assign" else ("top", "total")
+        rooms = {"top": "top", "total": "total"}
+        if self.key.task == "assign":
+            rooms["entropy"] = "entropy"
+            if self.key.real != DOUBLE:
+                rooms["out"] = "label"
 
         def rows(r: Int, _: list[Vec]) -> None:
-            for name in names:
-                self.at[name].at(i).store(r, self.room(name).load(r))
+            for name, room in rooms.items():
+                self.at[name].at(i).store(r, self.read(room, r))
 
         self.code.loop(self.key.tile, rows, step=LANES)
 
     def write(self, i: Int, source: str, weigh: bool) -> None:
         """Write a tile (K, tile) to the output (n, K)."""
-        out, values = self.at["out"].at(i * self.K), self.room(source)
+        out = self.at["out"].at(i * self.K)
 
         def rows(r: Int, _: list[Vec]) -> None:
             def component(k: Int, _: list[Vec]) -> None:
-                value = values.at(k * self.key.tile).load(r)
+                value = self.read(source, r, k * self.key.tile)
                 if weigh:
-                    value = value * self.room("weight").load(r)
+                    value = value * self.read("weight", r)
                 out.at(r * self.K + k).scatter(self.K, value)
 
             self.code.loop(self.K, component)

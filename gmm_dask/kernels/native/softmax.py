@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.exponential import exponential
 from gmm_dask.kernels.native.key import Key
-from gmm_dask.kernels.native.values import LANES, Int, Ptr, Vec
-from gmm_dask.kernels.types import LOG_PROB_MIN
+from gmm_dask.kernels.native.values import LANES, Int, Vec
 
 
 def softmax(key: Key) -> str:
@@ -19,10 +19,11 @@ def softmax(key: Key) -> str:
     of share * (highest - log_joint), written for the task "assign" alone; lost, a bit for each
     row; K and ROWS.
 
-    A row is lost when its density under every component is not representable.
+    A row is lost when its density under every component is too small for the arithmetic.
     With `Key.hard` its likeliest component (the first of equals) has all of a row.
     """
-    code = Code("softmax", "log_joint shares top total weight entropy lost K ROWS")
+    arguments = "log_joint shares top total weight entropy lost K ROWS"
+    code, lanes = Code("softmax", arguments, real=key.real), key.real.lanes
     top, total, weight = code.ptr("top"), code.ptr("total"), code.ptr("weight")
     out = code.ptr("log_joint" if key.in_place else "shares")
     one, zero = code.const(1.0), code.const(0.0)
@@ -31,8 +32,8 @@ def softmax(key: Key) -> str:
         highest = top.load(i)
         sums, *entropy = write_shares(code, key, i, highest, out)
         present = code.first_lanes(code.integer("ROWS") - i)
-        good = (highest > code.const(0.5 * LOG_PROB_MIN)) & present
-        code.ptr("lost").store_byte(i // LANES, (present & ~good).bits())
+        good = (highest > code.const(key.real.lost)) & present
+        code.ptr("lost").store_bits(i // LANES, (present & ~good).bits(), lanes)
         top.store(i, good.where(highest, zero))
         sums = good.where(sums, one)
         total.store(i, sums)
@@ -40,12 +41,12 @@ def softmax(key: Key) -> str:
         for value in entropy:
             code.ptr("entropy").store(i, value)
 
-    code.loop(key.tile, rows, step=LANES)
+    code.loop(key.tile, rows, step=lanes)
     return code.text()
 
 
 def write_shares(code: Code, key: Key, i: Int, highest: Vec, out: Ptr) -> list[Vec]:
-    """Write the shares of eight rows; return their sums over components, and entropies."""
+    """Write the shares of a vector of rows; return their sums over components, and entropies."""
     one, zero = code.const(1.0), code.const(0.0)
 
     def component(k: Int, sums: list[Vec]) -> list[Vec]:
@@ -68,7 +69,7 @@ def labels(key: Key) -> str:
 
     Arguments of the emitted function: log_joint (K, tile), top (tile), label (tile) and K.
     """
-    code = Code("labels", "log_joint top label K")
+    code = Code("labels", "log_joint top label K", real=key.real)
 
     def rows(i: Int, _: list[Vec]) -> None:
         highest = code.ptr("top").load(i)
@@ -76,11 +77,11 @@ def labels(key: Key) -> str:
         def component(k: Int, found: list[Vec]) -> list[Vec]:
             back = k * -1 + (code.integer("K") - 1)
             value = code.ptr("log_joint").at(back * key.tile).load(i)
-            number = code.splat(code.emit(f"sitofp i64 {back.name} to double"))
+            number = code.splat_number(back)
             return [value.equals(highest).where(number, found[0])]
 
         label = code.loop(code.integer("K"), component, [code.const(0.0)])[0]
         code.ptr("label").store(i, label)
 
-    code.loop(key.tile, rows, step=LANES)
+    code.loop(key.tile, rows, step=key.real.lanes)
     return code.text()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.values import LANES, Int, Vec
-from gmm_dask.kernels.types import FARTHEST
 
 
 def load_tile(key: Key) -> str:
     """Return the stage that turns rows into columns, in the frame, eight rows at a time.
 
     Arguments of the emitted function: rows (tile, D), shift (D), inverse_scale (D) and tile (D,
-    tile). float32 are widened before the shift. Coordinates beyond `FARTHEST` are drawn in.
+    tile). Rows of float32 are widened before the shift, and only what comes out is rounded where
+    tiles are float32, so an offset costs no digit. Coordinates beyond `Real.farthest` are drawn in.
     """
     code = Code("load_tile", "rows shift inverse_scale tile")
     D = key.n_columns
@@ -22,15 +22,17 @@ def load_tile(key: Key) -> str:
         for j in range(D):
             x = first.at(j, key.kind).gather(D, key.kind)
             y = (x - code.ptr("shift").splat(j)) * code.ptr("inverse_scale").splat(j)
-            code.ptr("tile").at(j * key.tile).store(i, bounded(code, y))
+            tile = code.ptr("tile").at(j * key.tile, key.compute)
+            y = bounded(code, y, key.real.farthest)
+            tile.at(i, key.compute).store_as(key.compute, y)
 
     code.loop(key.tile, rows, step=LANES)
     return code.text()
 
 
-def bounded(code: Code, y: Vec) -> Vec:
-    """Return y drawn in to [-FARTHEST, FARTHEST]; NaN stays NaN."""
-    high, low = code.const(FARTHEST), code.const(-FARTHEST)
+def bounded(code: Code, y: Vec, farthest: float) -> Vec:
+    """Return y drawn in to [-farthest, farthest]; NaN stays NaN."""
+    high, low = code.const(farthest), code.const(-farthest)
     y = (y > high).where(high, y)
     return (low > y).where(low, y)
 
@@ -67,7 +69,7 @@ def whiten(key: Key) -> str:
     Arguments of the emitted function: tile (D, tile), origin (D), factor (D, D; the row-major
     transpose of U, of which the lower triangle is read) and whitened (D, tile).
     """
-    code = Code("whiten", "tile origin factor whitened")
+    code = Code("whiten", "tile origin factor whitened", real=key.real)
     D = key.n_columns
 
     def rows(i: Int, _: list[Vec]) -> None:
@@ -83,5 +85,5 @@ def whiten(key: Key) -> str:
 
         code.loop(D, column)
 
-    code.loop(key.tile, rows, step=LANES)
+    code.loop(key.tile, rows, step=key.real.lanes)
     return code.text()
