@@ -15,8 +15,7 @@ FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py")
 
 # The room of each module of gmm_dask: the longest matching name counts.
 ROOMS = {
-    "errors": 0,
-    "version": 0,
+    **dict.fromkeys(("errors", "version"), 0),
     "tree": 1,
     "blocks": 1,
     "draws": 1,
@@ -25,19 +24,22 @@ ROOMS = {
     "families": 3,
     "weights": 3,
     "mixture": 4,
+    **dict.fromkeys(("marginals", "observed"), 4),
     "folds": 5,
     "fits": 6,
+    "imputation": 5,
     "rows": 6,  # row outputs of a mixture: beside fits, below the engine that maps them
     "engine": 7,
     "store": 8,
+    "machine": 8,  # the platform as the engine knows it, and the processor as kernels do
     "first_pass": 9,
     "drive": 9,
+    "sound": 9,
     "search": 9,
-    "selection": 10,
-    "cost": 10,
-    "diagnostics": 10,
-    "state": 10,
-    "many": 10,
+    "initial": 9,
+    "cost": 9,
+    **dict.fromkeys(("criteria", "problems", "stability", "selection", "evaluation"), 10),
+    **dict.fromkeys(("halving", "ladder", "diagnostics", "state", "many"), 10),
     "inputs": 11,
     "estimator": 11,
     "fit_many": 11,
