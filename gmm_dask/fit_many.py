@@ -65,6 +65,7 @@ def fit_many(
     held_out: float = 0.1,
     accelerate: bool = True,
     race: bool = True,
+    covariance_prior: bool = False,
     checkpoint: Any = None,
     resume: str = "auto",
     callback: Callable[[PassDone], None] | None = None,
@@ -93,6 +94,9 @@ def fit_many(
     race : bool
         Restarts compete, on nested samples and then on all rows, and losers are dropped; not with
         criterion "stability", which compares restarts at their ends.
+    covariance_prior : bool
+        Maximise the posterior under mclust's default prior (Fraley and Raftery 2007); criteria
+        stay those of the likelihood. Not with ``reg_covar`` above 0.
     checkpoint, resume, callback, on_interrupt, sample_weight, noise
         As in `GaussianMixture.fit`.
     missing, compute_dtype
@@ -129,7 +133,8 @@ def fit_many(
     data = model._validated(X, reset=True)
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
     grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
-    grid = replace(grid, race=race and criterion != "stability")
+    racing = race and criterion != "stability"
+    grid = replace(grid, race=racing, covariance_prior=covariance_prior)
     engine, source = open_engine(joined_source(data, parts, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:

@@ -19,6 +19,7 @@ from pipeline.config.fields import (
     Components,
     Copies,
     Count,
+    Flag,
     NotBelow,
     Section,
     Seed,
@@ -104,6 +105,8 @@ class ModelSection(Section):
     """Most passes of one fit."""
     reg_covar: NotBelow | None = None
     """Floor of the variances; null means relative to each column's own variance."""
+    covariance_prior: Flag = False
+    """Maximise the posterior under the prior of Fraley and Raftery 2007, as mclust has it."""
     random_state: Seed = 0
     """Seed of all draws."""
     missing: Annotated[Literal["error", "marginalize"], BeforeValidator(convert.text)] = "error"

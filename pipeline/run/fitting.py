@@ -120,6 +120,7 @@ def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
         rows,
         accelerate=True,
         race=select.criterion != "stability",
+        covariance_prior=model.covariance_prior,
     )
 
 
