@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gmm_dask.many import GridResult, run_grid
     from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
+    from gmm_dask.projections import unproject
     from gmm_dask.rows import RowFunction, check_rows, posterior_rows
     from gmm_dask.search import Grid, pass_fold
     from gmm_dask.selection import Candidate
@@ -131,6 +132,7 @@ _HOMES = {
     ),
     "gmm_dask.mixture": ("Mixture",),
     "gmm_dask.observed": ("Observer",),
+    "gmm_dask.projections": ("unproject",),
     "gmm_dask.rows": (
         "RowFunction",
         "check_rows",
@@ -225,6 +227,7 @@ __all__ = [
     "read_beat",
     "run_grid",
     "spool",
+    "unproject",
 ]
 
 

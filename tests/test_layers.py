@@ -24,7 +24,7 @@ ROOMS = {
     **dict.fromkeys(("marginals", "observed"), 4),
     "folds": 5,
     "fits": 6,
-    "imputation": 5,
+    **dict.fromkeys(("imputation", "projections"), 5),
     "rows": 6,  # row outputs of a mixture: beside fits, below the engine that maps them
     "engine": 7,
     "store": 8,

@@ -115,6 +115,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
         check_is_fitted(self)
         rows = self._validated(X, reset=False, holes=True)
+        self._tell_of_noise(noise, stacklevel=3)
         parts = given(self.n_features_in_, "marginalize", None, noise)
         if n_draws is not None:
             check_words({"n_draws": n_draws})
@@ -197,14 +198,18 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise))
 
     def _parts(self, sample_weight: Any, noise: Any) -> Given:
-        """Return what comes beside the rows, and tell of noise that may have been forgotten."""
+        """Return what comes beside the rows."""
+        self._tell_of_noise(noise, stacklevel=5)
+        return given(self.n_features_in_, self.missing, sample_weight, noise)
+
+    def _tell_of_noise(self, noise: Any, stacklevel: int) -> None:
+        """Warn where noise may have been forgotten."""
         if noise is None and getattr(self, "noise_type_", "none") != "none":
             message = (
                 "the model was fitted with noise and describes true values; without noise these "
                 "rows are taken as exact (noise of zeros says so)"
             )
-            warnings.warn(message, DataWarning, stacklevel=4)
-        return given(self.n_features_in_, self.missing, sample_weight, noise)
+            warnings.warn(message, DataWarning, stacklevel=stacklevel)
 
     def _ready(self, X: Any) -> Any:
         check_is_fitted(self)

@@ -67,8 +67,8 @@ def check_finite_rows(values: npt.NDArray[Any], start: int = 0) -> None:
         first = int(bad.argmax())
         raise DataError(
             f"Input contains NaN or infinity: {int(bad.sum())} of {len(values)} rows (first: row "
-            f"{start + first}: {values[first]}); the model was fitted on complete rows. Filter "
-            "these rows, or fill the values, first."
+            f"{start + first}: {values[first]}); complete rows are needed. Filter these rows, fill "
+            'the values, or set missing="marginalize", by which NaN is a missing value.'
         )
 
 

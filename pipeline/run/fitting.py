@@ -25,9 +25,10 @@ from gmm_dask import (
 from pipeline.config import Config
 from pipeline.run.layouts import in_source_terms, layout_after, layout_of, noise_of
 from pipeline.sources import SourceSpec, Table, open_table
+from pipeline.stages.fit_steps import fit_transform
 from pipeline.stages.jacobian import LogJacobian
 from pipeline.stages.survey import Survey, Surveyed, near_means
-from pipeline.stages.transform import Transform, TransformedSource, fit_transform
+from pipeline.stages.transform import Transform, TransformedSource
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def _attempt(job: Job, earlier: dict[str, Any]) -> tuple[int, dict[str, Any]]:
                     config, table, engine, job.resume, watch, tell, scratch, shift, rests_on
                 )
             changes = write_outputs(job, fitted, engine)
-            changes["dropped"] = dropped_starts(fitted)
+            changes["dropped_starts"] = dropped_starts(fitted)
             changes["warnings"] = [*folder.manifest.get("warnings", []), *changes["warnings"]]
     converged = fitted.candidate.converged or config.run.accept_not_converged
     code = FINISHED if converged else NOT_CONVERGED

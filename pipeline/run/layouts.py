@@ -60,8 +60,7 @@ def in_source_terms(table: Table) -> Iterator[None]:
         if type(error) is not DataError:
             raise
         text = _ROW.sub(lambda found: _named(table, int(found[1])), str(error))
-        if "Input contains NaN" in text and "missing" not in text:
-            text += " Or set model.missing: marginalize."
+        text = text.replace('missing="marginalize"', "model.missing: marginalize")
         if text == str(error):
             raise
         raise DataError(text) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.sources.beside import array_columns, array_names
 from pipeline.sources.cells import OBS_NAMES, Cells, bare, check_width, open_cells
+from pipeline.sources.cells_beside import Beside, noise_beside, open_beside
 from pipeline.sources.columns import SAMPLE_ROWS, check_names, check_unique, choose
 from pipeline.sources.describe import facts
 from pipeline.sources.files import File, find_files
@@ -21,7 +21,7 @@ from pipeline.sources.filters import parse
 from pipeline.sources.joined import JoinedReader
 from pipeline.sources.masks import Verdict, decide
 from pipeline.sources.numeric import table_values
-from pipeline.sources.spec import NoiseSpec, SourceSpec
+from pipeline.sources.spec import SourceSpec
 from pipeline.sources.store import Store, store_file
 from pipeline.sources.table import (
     IntArray,
@@ -39,28 +39,6 @@ SUFFIXES = (".h5ad", ".h5")
 ZARR = (".zarr", ".zarr.zip")
 GATHER_BYTES = 32 * 2**20
 """Filtered rows are read in runs of source rows of at most so many bytes."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A matrix whose rows belong to the same cells, under names of its own.
-
-    Parameters
-    ----------
-    cells : Cells
-    names : tuple of str
-        For its columns, in order.
-    """
-
-    cells: Cells
-    names: tuple[str, ...]
-
-    def values(
-        self, names: Sequence[str], dtype: np.dtype[Any], lo: int, hi: int
-    ) -> npt.NDArray[Any]:
-        """Return columns of rows lo to hi as floats."""
-        own = [self.cells.names[self.names.index(name)] for name in names]
-        return self.cells.values(own, dtype, lo, hi)
 
 
 @dataclass(frozen=True)
@@ -245,46 +223,19 @@ def _reader(spec: SourceSpec, store: Store) -> AnndataReader:
     def sample(names: Any) -> pa.Table:
         return cells.obs(names, 0, end) if cells.key == "obs" else pa.table({})
 
-    beside = _beside(spec, store, cells)
+    beside = open_beside(spec, store, cells)
     if beside is not None:
         types |= dict(zip(beside.names, beside.cells.types, strict=True))
     if spec.sample_weight is not None:
         check_names("source.sample_weight", store.name, [bare(spec.sample_weight)], known)
         types[spec.sample_weight] = cells.obs([spec.sample_weight], 0, 1).schema.types[0]
     # identity comes from obs, values from the matrix: their names do not meet
-    asked = replace(spec, id=(), carry=(), noise=_noise(spec, cells))
+    asked = replace(spec, id=(), carry=(), noise=noise_beside(spec, cells))
     choice = choose(asked, cells.where, types, sample, cells.n_rows)
     check_width(cells, choice.columns)
     labels = tuple(dict.fromkeys(bare(name) for name in (*(spec.id or (OBS_NAMES,)), *spec.carry)))
     condition, sentinels = spec.filter, spec.sentinels
     return AnndataReader(cells, choice.dtype, labels, condition, sentinels, choice.wide, beside)
-
-
-def _noise(spec: SourceSpec, cells: Cells) -> NoiseSpec | None:
-    """Return where errors stand, an array's as a map of columns."""
-    noise = spec.noise
-    return array_columns(noise, cells.names) if noise is not None and noise.array else noise
-
-
-def _beside(spec: SourceSpec, store: Store, cells: Cells) -> Beside | None:
-    """Return the matrix of errors, where it is one.
-
-    Raises
-    ------
-    DataError
-        If it has not one column (of a covariance: D) for each column of the values.
-    """
-    noise = spec.noise
-    if noise is None or noise.array is None:
-        return None
-    errors = open_cells(replace(spec, key=noise.array), store, f"source.noise.{noise.form}")
-    names = array_names(noise, cells.names)
-    if len(errors.names) != len(names) or errors.n_rows != cells.n_rows:
-        raise DataError(
-            f"source.noise.{noise.form}: {errors.where} has {errors.n_rows} rows of "
-            f"{len(errors.names)} numbers, {cells.where} needs {cells.n_rows} of {len(names)}"
-        )
-    return Beside(errors, names)
 
 
 def _total(verdicts: list[Verdict]) -> dict[str, int]:

@@ -237,9 +237,8 @@ class Pca:
     def noise(self, noise: FloatArray, rows: FloatArray) -> FloatArray:  # noqa: ARG002
         """Map variances or covariances to covariances (n, m, m) of scores, exactly."""
         A = self.components
-        if noise.ndim == 2:
-            return np.matmul(A * noise[:, None, :], A.T)
-        turned: FloatArray = A @ noise @ A.T
+        left = A * noise[:, None, :] if noise.ndim == 2 else A @ noise
+        turned: FloatArray = left @ A.T
         return turned
 
     def invert(self, rows: FloatArray) -> FloatArray:

@@ -189,9 +189,10 @@ def test_a_column_without_any_value_is_named():
 
 def test_forgotten_noise_is_told():
     model = GaussianMixture(2, **WORDS).fit(X, noise=DIAG)
-    for method in ("predict", "predict_proba", "score_samples", "score", "bic"):
-        with pytest.warns(DataWarning, match="fitted with noise"):
+    for method in ("predict", "predict_proba", "score_samples", "score", "bic", "impute"):
+        with pytest.warns(DataWarning, match="fitted with noise") as told:
             getattr(model, method)(X)
+        assert told[0].filename == __file__
     exact = model.score_samples(X, noise=np.zeros_like(X))
     joint = densities(model, X, None)
     np.testing.assert_allclose(exact, np.logaddexp.reduce(joint, axis=1), rtol=1e-9)

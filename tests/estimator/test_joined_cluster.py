@@ -17,7 +17,7 @@ HOLES = np.where(RNG.random(X.shape) < 0.2, np.nan, X)
 HOLES[:, 0] = X[:, 0]
 DIAG = RNG.gamma(2.0, 0.01, X.shape)
 WEIGHT = RNG.gamma(2.0, size=len(X))
-WORDS = {"random_state": 0, "missing": "marginalize", "tol": 0.03}  # some passes are enough
+WORDS = {"random_state": 0, "missing": "marginalize", "tol": 0.03, "covariance_type": "diag"}
 LOCAL = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "threads_per_worker": 1}
 
 pytestmark = pytest.mark.cluster
@@ -46,8 +46,8 @@ def test_dask_and_stored_rows(client, alone, tmp_path):
         np.testing.assert_array_equal(model.covariances_, alone.covariances_)
         logs = np.asarray(model.score_samples(rows, noise=noise))
         np.testing.assert_allclose(logs, alone.score_samples(HOLES, noise=DIAG), rtol=1e-11)
-        drawn = np.asarray(model.impute(rows, n_draws=1, random_state=2))
-        expected = alone.impute(HOLES, n_draws=1, random_state=2)
+        drawn = np.asarray(model.impute(rows, noise=noise, n_draws=1, random_state=2))
+        expected = alone.impute(HOLES, noise=DIAG, n_draws=1, random_state=2)
         np.testing.assert_allclose(drawn, expected, rtol=1e-9, atol=1e-9)
 
 

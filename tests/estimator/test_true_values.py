@@ -86,7 +86,7 @@ def test_draws_have_the_conditional_distribution(kind, noisy):
     C = np.array([0.0, 0.3, 0.0]) if noisy else None
     shares, means, covariances = conditional(model, row, None if C is None else np.diag(C))
     assert shares.max() < 0.999  # both components matter
-    n = 40_000
+    n = 160_000
     rows, noise = np.tile(row, (n, 1)), None if C is None else np.tile(C, (n, 1))
     drawn = model.impute(rows, noise=noise, n_draws=1, random_state=3)[0]
     assert (drawn[:, 1] == row[1]).all()

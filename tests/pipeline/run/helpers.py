@@ -81,7 +81,7 @@ class Workplace:
 
     def results(self) -> dict[str, Any]:
         """What its report was made of."""
-        return json.loads((self.run / "results.json").read_text())["results"]
+        return json.loads((self.run / "results.json").read_text())
 
     def labels(self) -> np.ndarray:
         """Labels of its assignments, in the order of the rows."""

@@ -21,7 +21,8 @@ from pipeline.stages.figures import (
     ellipse,
     merged,
 )
-from pipeline.stages.transform import Transform, fit_transform
+from pipeline.stages.fit_steps import fit_transform
+from pipeline.stages.transform import Transform
 from tests.strategies import clusters
 
 N = 20_000

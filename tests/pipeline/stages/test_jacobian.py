@@ -12,8 +12,9 @@ from scipy.stats import multivariate_normal as normal
 from gmm_dask import ArraySource, Grid, LocalEngine, RowShare, run_grid
 from pipeline.config import Step
 from pipeline.run.fitting import in_source_units, shift_of
+from pipeline.stages.fit_steps import fit_transform
 from pipeline.stages.jacobian import LogJacobian
-from pipeline.stages.transform import Transform, TransformedSource, fit_transform
+from pipeline.stages.transform import Transform, TransformedSource
 from tests.strategies import clusters
 
 

@@ -9,11 +9,12 @@ from scipy.stats import multivariate_normal
 
 from gmm_dask import ArraySource, DataError, GaussianMixture, LocalEngine, Observed, RowLayout
 from pipeline.config.data_sections import Step
+from pipeline.stages.fit_steps import fit_transform
 from pipeline.stages.jacobian import LogJacobian
 from pipeline.stages.label import outputs_of
 from pipeline.stages.seen import Sight, labels_of
 from pipeline.stages.steps import Elementwise, Pca, Standardize
-from pipeline.stages.transform import Transform, TransformedSource, fit_transform
+from pipeline.stages.transform import Transform, TransformedSource
 
 D = 3
 
@@ -141,9 +142,7 @@ def test_the_jacobian_of_rows_with_holes_counts_what_is_there() -> None:
     """Mean over rows with a value, by weight; of each row the columns that are there."""
     rows = rows_of()
     transform = sight_of(rows).transform
-    sums = LocalEngine(1).fold(
-        LogJacobian(transform, None, LAYOUT), ArraySource(LAYOUT.join(rows))
-    )
+    sums = LocalEngine(1).fold(LogJacobian(transform, None, LAYOUT), ArraySource(LAYOUT.join(rows)))
     each = -(~np.isnan(rows.values) * np.log(transform.steps[0].deviation)).sum(axis=1)
     some = ~np.isnan(rows.values).all(axis=1)
     w = rows.sample_weight[some]
@@ -193,12 +192,13 @@ def test_rows_without_any_value_are_flagged_in_every_output() -> None:
     resp = np.array([[0.75, 0.25], [0.6, 0.4]])
     blank = np.array([False, True])
     density = np.array([-1.0, np.nan])
-    words = ("label", "probability", "log_density", "entropy", "margin", "second_label", "ambiguous")
+    numbers = ("probability", "log_density", "entropy", "margin")
+    words = ("label", *numbers, "second_label", "ambiguous")
     found = outputs_of(resp, density, words, blank)
     assert found["label"].tolist() == [0, -1]
     assert found["second_label"].tolist() == [1, -1]
     assert found["ambiguous"].tolist() == [True, True]
-    for word in ("probability", "log_density", "entropy", "margin"):
+    for word in numbers:
         assert np.isnan(found[word]).tolist() == [False, True], word
     names = ("x", "y")
     true = {"imputed": np.array([[1.0, 2.0], [3.0, 4.0]])}

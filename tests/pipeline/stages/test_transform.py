@@ -19,8 +19,9 @@ from gmm_dask import (
     LocalEngine,
 )
 from pipeline.config import Step
+from pipeline.stages.fit_steps import fit_transform
 from pipeline.stages.steps import Pca
-from pipeline.stages.transform import Transform, TransformedSource, fit_transform
+from pipeline.stages.transform import Transform, TransformedSource
 
 NAMES = ("a", "b", "c", "d")
 SCALES = np.array([1.0, 100.0, 1e-3, 7.0])
