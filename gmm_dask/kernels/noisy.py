@@ -31,7 +31,7 @@ from gmm_dask.kernels.native.noisy_key import (
 )
 from gmm_dask.kernels.native.values import LANES
 from gmm_dask.kernels.reference_noisy import NoisyModel, NoisySums, Posterior, posterior
-from gmm_dask.kernels.types import LOG_PROB_MIN, GaussianMoments
+from gmm_dask.kernels.types import FARTHEST, LOG_PROB_MIN, GaussianMoments
 
 __all__ = [
     "NoisyModel",
@@ -137,8 +137,9 @@ def log_joint(model: NoisyModel, rows: FloatArray, noise: FloatArray) -> FloatAr
     run(key_of("log_joint", model, noise), model, rows=rows, errors=noise, out=out)
     left = np.isnan(out[:, 0])
     if left.any():
-        with refused(model, rows[left], noise[left]):
-            out[left] = reference.log_joint(model, rows[left], noise[left])
+        far = np.clip(rows[left], -FARTHEST, FARTHEST)
+        with refused(model, far, noise[left]):
+            out[left] = reference.log_joint(model, far, noise[left])
     return out
 
 
@@ -165,18 +166,19 @@ def e_step(
     """
     key = key_of("e_step", model, noise)
     sums = aligned((len(model.means), sums_size(key), LANES))
-    norm = np.empty(len(rows))
+    norm, sample_weight = np.empty(len(rows)), np.ascontiguousarray(sample_weight)
     run(key, model, rows=rows, errors=noise, weight=sample_weight, sums=sums, out=norm)
     total = sums.sum(axis=2)
-    left = ~(norm > 0.5 * LOG_PROB_MIN)
+    left = ~(norm > 0.5 * LOG_PROB_MIN) & (sample_weight > 0)
     if not np.isfinite(total).all():
         left[:], total[:] = True, 0.0
-    norm[left] = 0.0
+    norm[left | (sample_weight == 0)] = 0.0
     found = unpacked(key, model, float(norm @ sample_weight), total)
     if not left.any():
         return found
-    with refused(model, rows[left], noise[left]):
-        of_left = reference.e_step(model, rows[left], noise[left], sample_weight[left])
+    far = np.clip(rows[left], -FARTHEST, FARTHEST)
+    with refused(model, far, noise[left]):
+        of_left = reference.e_step(model, far, noise[left], sample_weight[left])
     return added(found, of_left)
 
 

@@ -121,17 +121,17 @@ def share(code: Code, at: dict[str, Ptr], i: Int, sound: Vec, K: Int) -> Vec:
     def highest(k: Int, top: list[Vec]) -> list[Vec]:
         return [code.maximum(at["log_joint"].load(k * LANES), top[0])]
 
-    (top,) = code.loop(K, highest, [low])
+    top: Vec = code.loop(K, highest, [low])[0]
 
     def component(k: Int, total: list[Vec]) -> list[Vec]:
         one_share = exponential(code, at["log_joint"].load(k * LANES) - top)
         at["log_joint"].store(k * LANES, one_share)
         return [total[0] + one_share]
 
-    (total,) = code.loop(K, component, [zero])
+    total: Vec = code.loop(K, component, [zero])[0]
+    good = top > code.const(DOUBLE.lost)
     at["out"].at(i).store(0, top + logarithm(code, total) + sound)
-    weight: Vec = at["weight"].at(i).load() / total
-    return (top > code.const(DOUBLE.lost)).where(weight, zero)
+    return good.where(at["weight"].at(i).load() / total, zero)
 
 
 def moments(code: Code, key: NoisyKey, at: dict[str, Ptr], weight: Vec, K: Int) -> None:
