@@ -22,7 +22,7 @@ import numpy as np
 from gmm_dask.blocks import FloatArray, IntArray, Observed
 from gmm_dask.kernels import noisy, table
 from gmm_dask.kernels.reference import log_sum_exp
-from gmm_dask.kernels.types import EStepSums, GaussianMoments
+from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
@@ -105,28 +105,14 @@ class Observer:
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
-            sums = self._sums(found.log_likelihood, ones, found.count, found.moments)
-        elif weight is None:
-            sums = table.measure(model.kernel, part.values)
+            likelihood, n = np.asarray(found.log_likelihood), np.asarray(float(ones.sum()))
+            sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
-            norm, resp = table.posterior(model.kernel, part.values)
-            resp *= weight[:, None]
-            moments = table.moments(model.prepared, part.values, resp)
-            sums = self._sums(float(norm @ weight), weight, resp.sum(axis=0), moments)
+            sums = table.measure(model.kernel, part.values, weight)
         volume = sums.log_likelihood + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)
-
-    def _sums(
-        self,
-        log_likelihood: float,
-        weight: FloatArray,
-        count: FloatArray,
-        moments: GaussianMoments,
-    ) -> EStepSums:
-        n = np.asarray(float(weight.sum()))
-        return EStepSums(np.asarray(log_likelihood), n, count[None, :], moments, np.zeros(()))
 
     def _zero(self) -> EStepSums:
         mixture = self.mixture

@@ -32,6 +32,7 @@ from gmm_dask.kernels.native.noisy_key import (
 from gmm_dask.kernels.native.values import LANES
 from gmm_dask.kernels.reference_noisy import NoisyModel, NoisySums, Posterior, posterior
 from gmm_dask.kernels.types import FARTHEST, LOG_PROB_MIN, GaussianMoments
+from gmm_dask.kernels.unpack import add_lanes
 
 __all__ = [
     "NoisyModel",
@@ -168,12 +169,12 @@ def e_step(
     sums = aligned((len(model.means), sums_size(key), LANES))
     norm, sample_weight = np.empty(len(rows)), np.ascontiguousarray(sample_weight)
     run(key, model, rows=rows, errors=noise, weight=sample_weight, sums=sums, out=norm)
-    total = sums.sum(axis=2)
+    total = add_lanes(sums)
     left = ~(norm > 0.5 * LOG_PROB_MIN) & (sample_weight > 0)
     if not np.isfinite(total).all():
         left[:], total[:] = True, 0.0
     norm[left | (sample_weight == 0)] = 0.0
-    found = unpacked(key, model, float(norm @ sample_weight), total)
+    found = unpacked(key, model, float((norm * sample_weight).sum()), total)
     if not left.any():
         return found
     far = np.clip(rows[left], -FARTHEST, FARTHEST)

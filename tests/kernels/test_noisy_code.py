@@ -14,7 +14,8 @@ import pytest
 
 from gmm_dask.kernels import compile as compiling
 from gmm_dask.kernels import noisy
-from gmm_dask.kernels.native.noisy_key import UNROLLED
+from gmm_dask.kernels.native.noisy import module
+from gmm_dask.kernels.native.noisy_key import UNROLLED, NoisyKey
 from gmm_dask.tree import fingerprint
 from tests.kernels.test_noisy import KINDS, case
 
@@ -96,3 +97,20 @@ def test_threads_share_nothing():
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("what", ["diag", "full"])
+@pytest.mark.parametrize("D", [5, UNROLLED + 1])
+def test_narrower_vectors_give_the_same_bits(kind, what, D, monkeypatch):
+    features = compiling.processor()[1].split(",")
+    if "+avx2" not in features or "+fma" not in features:
+        pytest.skip("this processor has no AVX2")
+    arguments = case(kind, what, D, 100, 6)
+    here = noisy.e_step(*arguments)
+
+    def narrow(key: NoisyKey) -> Any:
+        return compiling.load(compiling.compile_text(module(key), "+avx2,+fma"), "run")
+
+    monkeypatch.setattr(noisy, "_function", narrow)
+    assert fingerprint(noisy.e_step(*arguments)) == fingerprint(here)
