@@ -18,8 +18,9 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from gmm_dask.blocks import FloatArray, IntArray, Observed
+from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
 from gmm_dask.kernels import noisy, table
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
@@ -185,25 +186,32 @@ def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
         if n:
             yield np.arange(D), slice(None)
         return
-    packed = np.packbits(holes, axis=1)
-    whole = np.zeros((n, -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
-    whole[:, : packed.shape[1]] = packed
-    words = whole.view(np.uint64)
-    order = np.lexsort(words.T)
-    ordered = words[order]
-    new = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
-    for places in np.split(order, new):
+    words = words_of(holes)
+    order = np.lexsort(words)
+    new = np.zeros(n - 1, dtype=bool)
+    for word in words:
+        ordered = word.take(order)
+        new |= ordered[1:] != ordered[:-1]
+    for places in np.split(order, np.flatnonzero(new) + 1):
         yield np.flatnonzero(~holes[places[0]]), places
+
+
+def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
+    """Return rows of truth values (n, D) as words (-(-D // 16), n), which sort in linear time."""
+    n, D = holes.shape
+    words = np.zeros((-(-D // 16), n), dtype=np.uint16)
+    for j in range(D):
+        words[j // 16] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
+    return words
 
 
 def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
     """Return some rows in some columns."""
-    whole = isinstance(places, slice)
-    values, weight, noise = (None if part is None else part[places] for part in rows)
-    if whole:
+    if isinstance(places, slice):
         return rows
+    values, weight, noise = (None if part is None else part.take(places, axis=0) for part in rows)
     assert values is not None
-    values = np.ascontiguousarray(values[:, columns])
+    values = values.take(columns, axis=1)
     if noise is not None:
         inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
         noise = np.ascontiguousarray(inside)

@@ -135,7 +135,7 @@ def main():
         for case in CASES:
             measure(case, options.rounds, options.scale)
         for D, K in ((5, 10), (10, 20)):
-            passes(D, K, int(200_000 * options.scale), options.rounds)
+            passes(D, K, int(1_000_000 * options.scale), options.rounds)
 
 
 if __name__ == "__main__":

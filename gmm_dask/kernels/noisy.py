@@ -98,7 +98,7 @@ def run(key: NoisyKey, model: NoisyModel, **arrays: FloatArray) -> None:
     whole = n // LANES * LANES
     fixed = {"parameters": parameters(key, model), "scratch": aligned((scratch_size(key, K),))}
     sums = {"sums": arrays.pop("sums")} if "sums" in arrays else {}
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.ascontiguousarray(array, np.float64) for name, array in arrays.items()}
     for lo, hi in ((0, whole), (whole, n)):
         if lo == hi:
             continue
@@ -167,7 +167,8 @@ def e_step(
     """
     key = key_of("e_step", model, noise)
     sums = aligned((len(model.means), sums_size(key), LANES))
-    norm, sample_weight = np.empty(len(rows)), np.ascontiguousarray(sample_weight)
+    norm = np.empty(len(rows))
+    sample_weight = np.ascontiguousarray(sample_weight, np.float64)
     run(key, model, rows=rows, errors=noise, weight=sample_weight, sums=sums, out=norm)
     total = add_lanes(sums)
     left = ~(norm > 0.5 * LOG_PROB_MIN) & (sample_weight > 0)
@@ -189,16 +190,21 @@ def refused(model: NoisyModel, rows: FloatArray, noise: FloatArray) -> Iterator[
     try:
         yield
     except np.linalg.LinAlgError:
-        for k, i in product(range(len(model.means)), range(len(rows))):
-            V, C = (np.diag(S) if S.ndim == 1 else S for S in (model.covariance(k), noise[i]))
+        tiles = range(0, len(rows), reference.TILE)
+        for k, lo in product(range(len(model.means)), tiles):
+            C = noise[lo : lo + reference.TILE]
+            V, C = (x if x.ndim > d else x[..., None] * np.eye(rows.shape[1])
+                    for d, x in ((1, model.covariance(k)), (2, C)))  # fmt: skip
             sizes = np.linalg.eigvalsh(V + C)
-            if not sizes[0] > len(V) * np.finfo(float).eps * sizes[-1]:
+            wrong = ~(sizes[:, 0] > rows.shape[1] * np.finfo(float).eps * sizes[:, -1])
+            if wrong.any():
+                i = int(wrong.argmax())
                 raise DataError(
-                    f"the row {rows[i]} (in the frame) has errors which, added to component {k}, "
-                    f"give a covariance with eigenvalues from {sizes[0]:.3g} to {sizes[-1]:.3g}; "
-                    "it must be positive definite: check that the row's covariance has no "
-                    "negative eigenvalue, and is not 1e15 times as large as the component in one "
-                    "direction and zero in another"
+                    f"the row {rows[lo + i]} (in the frame) has errors which, added to component "
+                    f"{k}, give a covariance with eigenvalues from {sizes[i, 0]:.3g} to "
+                    f"{sizes[i, -1]:.3g}; it must be positive definite: check that the row's "
+                    "covariance has no negative eigenvalue, and is not 1e15 times as large as "
+                    "the component in one direction and zero in another"
                 ) from None
         raise
 

@@ -37,6 +37,7 @@ def e_step(model: Model, values: npt.NDArray[Any], sample_weight: FloatArray) ->
         Of which `n_rows` is the sum of the weights.
     """
     rows = checked(values, model.prepared.means.shape[1])
+    sample_weight = np.asarray(sample_weight, dtype=np.float64)
     largest = sample_weight.max(initial=0.0)
     if not largest > 0:
         return zero_sums(model.prepared)

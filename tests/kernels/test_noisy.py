@@ -251,6 +251,15 @@ def test_no_rows_have_no_sums():
     assert noisy.log_joint(model, rows, noise).shape == (0, 3)
 
 
+def test_numbers_of_other_types_are_widened():
+    model, rows, noise, _ = case("full", "full", 4, 33, 2)
+    rows, noise = rows.astype(np.float32), noise.astype(np.float32)
+    times = np.random.default_rng(0).integers(0, 4, size=33)
+    found = noisy.e_step(model, rows, noise, times)
+    wide = (x.astype(np.float64) for x in (rows, noise, times))
+    assert fingerprint(found) == fingerprint(noisy.e_step(model, *wide))
+
+
 def test_arrays_need_not_be_contiguous_and_are_left_as_they_are():
     model, rows, noise, weight = case("full", "full", 4, 33, 2)
     before = fingerprint((rows, noise, weight))

@@ -120,6 +120,16 @@ def test_without_weight_there_is_nothing():
         assert float(found.n_rows) == 0.0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_weights_of_other_types_are_widened(dtype):
+    prepared = prepared_of("full", 3, 2)
+    model, rows = table.ready(prepared, log_weights_of(2)), rows_of(prepared, 130)
+    weight = (10 * np.random.default_rng(0).random(130)).astype(dtype)
+    wide = weight.astype(np.float64)
+    expected = fingerprint(table.measure(model, rows, wide))
+    assert fingerprint(table.measure(model, rows, weight)) == expected
+
+
 def test_rows_and_weights_are_left_as_they_are():
     prepared = prepared_of("full", 3, 2)
     rows, weight = rows_of(prepared, 130), np.random.default_rng(0).random(130)
