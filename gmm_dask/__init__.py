@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
-    from gmm_dask.blocks import ArraySource, Block, Frame, Source
+    from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         FormatError,
         GmmDaskError,
         PlanError,
+        PlatformWarning,
         ResourceError,
         SourceChangedError,
         StoreError,
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from gmm_dask.folds.columns import ColumnStats
     from gmm_dask.folds.rows import RowShare
     from gmm_dask.folds.sample import Sample
+    from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
     from gmm_dask.mixture import Mixture
-    from gmm_dask.rows import RowFunction, posterior_rows
+    from gmm_dask.observed import Observer
+    from gmm_dask.rows import RowFunction, check_rows, posterior_rows
     from gmm_dask.search import Grid, pass_fold
     from gmm_dask.selection import Candidate
     from gmm_dask.state import CheckpointSettings, Resumed
@@ -65,6 +68,8 @@ _HOMES = {
         "ArraySource",
         "Block",
         "Frame",
+        "Observed",
+        "RowLayout",
         "Source",
     ),
     "gmm_dask.cost": (
@@ -103,6 +108,7 @@ _HOMES = {
         "FormatError",
         "GmmDaskError",
         "PlanError",
+        "PlatformWarning",
         "ResourceError",
         "SourceChangedError",
         "StoreError",
@@ -118,13 +124,16 @@ _HOMES = {
     "gmm_dask.folds.columns": ("ColumnStats",),
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
+    "gmm_dask.machine": ("machine_facts",),
     "gmm_dask.many": (
         "GridResult",
         "run_grid",
     ),
     "gmm_dask.mixture": ("Mixture",),
+    "gmm_dask.observed": ("Observer",),
     "gmm_dask.rows": (
         "RowFunction",
+        "check_rows",
         "posterior_rows",
     ),
     "gmm_dask.search": (
@@ -177,14 +186,18 @@ __all__ = [
     "Interrupted",
     "LocalEngine",
     "Mixture",
+    "Observed",
+    "Observer",
     "PassDone",
     "PassRecord",
     "Plan",
     "PlanError",
+    "PlatformWarning",
     "Projection",
     "ResourceError",
     "Resumed",
     "RowFunction",
+    "RowLayout",
     "RowShare",
     "RunLock",
     "Sample",
@@ -195,12 +208,14 @@ __all__ = [
     "__version__",
     "as_table",
     "batch",
+    "check_rows",
     "check_workers",
     "find_frame",
     "fit_many",
     "human_bytes",
     "is_alive",
     "machine_factor",
+    "machine_facts",
     "pass_fold",
     "pass_seconds",
     "passes_left",

@@ -72,6 +72,8 @@ class RowLayout(NamedTuple):
     """"" (none), "diag" or "full"."""
     missing: bool = False
     """NaN means missing; otherwise it is refused."""
+    compute_dtype: str = "float64"
+    """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
 
     @property
     def width(self) -> int:
@@ -83,6 +85,16 @@ class RowLayout(NamedTuple):
     def plain(self) -> bool:
         """Whether rows are complete, alike and without noise."""
         return not (self.sample_weight or self.noise or self.missing)
+
+    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return names of all numbers of a row, of which D are given."""
+        names = [*columns, *(["sample_weight"] if self.sample_weight else [])]
+        if self.noise == "diag":
+            names += [f"noise {column}" for column in columns]
+        elif self.noise == "full":
+            D = self.n_columns
+            names += [f"noise {columns[i]} {columns[j]}" for i in range(D) for j in range(i + 1)]
+        return tuple(names)
 
     def split(self, rows: npt.NDArray[Any]) -> Observed:
         """Return rows (n, width) taken apart."""

@@ -33,8 +33,8 @@ class PassDone(NamedTuple):
 
     @property
     def best(self) -> Restart:
-        """The fit with the largest log-likelihood per row."""
-        return max(self.fits, key=lambda fit: fit.lower_bound)
+        """The fit with the largest log-likelihood per row among those not dropped."""
+        return max(self.fits, key=lambda fit: (fit.dropped is None, fit.lower_bound))
 
 
 Watch = Callable[[PassDone], None]

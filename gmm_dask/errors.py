@@ -57,3 +57,7 @@ class DegenerateWarning(UserWarning):
 
 class DataWarning(UserWarning):
     """The data were usable, but not as the caller may believe."""
+
+
+class PlatformWarning(UserWarning):
+    """Results agree to rounding, not bit for bit: machines or software differ."""

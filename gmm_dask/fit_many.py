@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gmm_dask.blocks import RowLayout
+from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.estimator.outputs import as_table
 from gmm_dask.estimator.settings import check_words, seed_of
+from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.inputs import column_names, open_engine, open_source
+from gmm_dask.inputs import column_names, open_engine
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
-from gmm_dask.selection import check_rule
 from gmm_dask.state import CheckpointSettings
 
 
@@ -62,10 +64,16 @@ def fit_many(
     rule: str = "best",
     held_out: float = 0.1,
     accelerate: bool = True,
+    race: bool = True,
+    covariance_prior: bool = False,
     checkpoint: Any = None,
     resume: str = "auto",
     callback: Callable[[PassDone], None] | None = None,
     on_interrupt: str = "raise",
+    sample_weight: Any = None,
+    noise: Any = None,
+    missing: str = "error",
+    compute_dtype: str = "float64",
 ) -> FitMany:
     """Fit a grid of mixtures in shared passes and choose one.
 
@@ -76,14 +84,23 @@ def fit_many(
     covariance_type : str or sequence of str
     n_init, init_params, tol, max_iter, reg_covar, random_state
         As in `GaussianMixture`.
-    criterion : {"bic", "aic", "icl", "held_out"}
+    criterion : {"bic", "aic", "icl", "icl_map", "held_out", "stability"}
+        See `selection.choose`; stability needs an `n_init` of at least 2.
     rule : {"best", "one_standard_error"}
     held_out : float
         Share of the rows kept from the fits; used with criterion "held_out" only.
     accelerate : bool
         Jump ahead where plain EM is slow (SQUAREM); the optimum is the same, in fewer passes.
-    checkpoint, resume, callback, on_interrupt
+    race : bool
+        Restarts compete, on nested samples and then on all rows, and losers are dropped; not with
+        criterion "stability", which compares restarts at their ends.
+    covariance_prior : bool
+        Maximise the posterior under mclust's default prior (Fraley and Raftery 2007); criteria
+        stay those of the likelihood. Not with ``reg_covar`` above 0.
+    checkpoint, resume, callback, on_interrupt, sample_weight, noise
         As in `GaussianMixture.fit`.
+    missing, compute_dtype
+        As in `GaussianMixture`.
 
     Returns
     -------
@@ -104,13 +121,21 @@ def fit_many(
         "criterion": criterion,
         "rule": rule,
         "held_out": held_out,
+        "missing": missing,
+        "compute_dtype": compute_dtype,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
-    grid = _grid(words, seed_of(random_state), accelerate)
+    if criterion == "stability":
+        check_stability(_tuple(n_components), n_init)
     names = column_names(X)
-    data = GaussianMixture()._validated(X, reset=True)
-    engine, source = open_engine(open_source(data, names or ()))
+    model = GaussianMixture()
+    data = model._validated(X, reset=True)
+    parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
+    grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
+    racing = race and criterion != "stability"
+    grid = replace(grid, race=racing, covariance_prior=covariance_prior)
+    engine, source = open_engine(joined_source(data, parts, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:
         result = run_grid(
@@ -120,15 +145,18 @@ def fit_many(
             checkpoint=settings,
             watch=[callback] if callback else [],
             on_interrupt=on_interrupt,
+            stability=criterion == "stability",
         )
     models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
 
 
-def _grid(words: dict[str, Any], seed: int, accelerate: bool) -> Grid:
-    rows = None
+def _grid(words: dict[str, Any], seed: int, accelerate: bool, layout: RowLayout) -> Grid:
+    rows = RowShare.all_rows(layout)
     if words["criterion"] == "held_out":
-        rows = RowShare(seed, "held out", words["held_out"], inside=False)
+        share = words["held_out"]
+        taken = None if rows is None else layout
+        rows = RowShare(seed, "held out", share, inside=False, layout=taken)
     names = ("n_init", "init_params", "tol", "max_iter", "reg_covar")
     return Grid(
         tuple(int(K) for K in words["every n_components"]),

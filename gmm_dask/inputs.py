@@ -22,6 +22,7 @@ from gmm_dask.errors import DataError
 
 # A Dask collection without a cluster is held in memory up to this share of what is available.
 MEMORY_SHARE = 0.4
+EXACT = 2**53  # the largest integer up to which float64 holds all of them
 
 
 def is_dask(data: Any) -> bool:
@@ -37,7 +38,7 @@ def is_zarr(data: Any) -> bool:
 
 def is_lazy(data: Any) -> bool:
     """Return whether `data` should not be looked at as a whole in memory."""
-    return is_dask(data) or is_zarr(data) or _is_source(data)
+    return is_dask(data) or is_zarr(data) or is_source(data)
 
 
 def column_names(data: Any) -> tuple[str, ...] | None:
@@ -48,7 +49,7 @@ def column_names(data: Any) -> tuple[str, ...] | None:
     DataError
         If some names are strings and some are not.
     """
-    if _is_source(data):
+    if is_source(data):
         return None if data.columns == default_columns(len(data.columns)) else data.columns
     names = list(getattr(data, "columns", ()))
     if not names or not any(isinstance(name, str) for name in names):
@@ -66,7 +67,7 @@ def open_source(data: Any, names: Sequence[str] = ()) -> Source:
     DataError
         For anything else.
     """
-    if _is_source(data):
+    if is_source(data):
         source: Source = data
         return source
     if is_dask(data):
@@ -130,39 +131,91 @@ def _materialised(source: Source) -> Source:
     return spooled
 
 
-def _is_source(data: Any) -> bool:
+def is_source(data: Any) -> bool:
+    """Return whether `data` can be read by absolute row; see `blocks.Source`."""
     return hasattr(data, "read") and hasattr(data, "fingerprint") and hasattr(data, "n_rows")
 
 
 def as_numbers(data: Any) -> Any:
-    """Return data in memory with masked values as NaN, refusing types that are no numbers.
+    """Return data in memory with masked values as NaN, refusing what is no plain number.
 
-    scikit-learn's own checks drop the mask of a masked array and read numbers out of text.
+    scikit-learn's own checks drop the mask of a masked array, read numbers out of text, take
+    truths for 0 and 1 and round large integers.
 
     Raises
     ------
     DataError
-        Text, dates, categories or records; naming the columns of a dataframe.
+        Text, truths, dates, categories, records, complex numbers, or integers that float64 cannot
+        hold; naming the columns of a dataframe.
     """
+    if isinstance(data, list | tuple):
+        data = _array_of(data)
+    if isinstance(data, np.ndarray):
+        _check_array(data)
     if isinstance(data, np.ma.MaskedArray):
         kind = data.dtype if data.dtype in FLOAT_DTYPES else np.dtype(np.float64)
         return np.ma.filled(data.astype(kind), np.nan)
-    if isinstance(data, np.ndarray) and data.dtype.kind in "USMmV":
-        raise DataError(f"values have dtype {data.dtype}; numbers are needed")
-    dtypes = getattr(data, "dtypes", None)
-    if dtypes is None or not hasattr(dtypes, "items"):
+    if hasattr(getattr(data, "dtypes", None), "items"):
+        _check_frame(data)
+    return data
+
+
+def _array_of(data: Any) -> Any:
+    """Return lists as an array, or as they are if they are none."""
+    try:
+        return np.asarray(data)
+    except ValueError:  # rows of different lengths: scikit-learn's message says so
         return data
-    wrong = [f"{name} ({dtype})" for name, dtype in dtypes.items() if not _is_number(dtype)]
+
+
+def _check_array(values: np.ndarray[Any, Any]) -> None:
+    if values.dtype.kind == "c":
+        raise DataError(
+            f"Complex data not supported: values have dtype {values.dtype}; give real and "
+            "imaginary parts as two columns"
+        )
+    if values.dtype.kind in "bUSMmVT":
+        raise DataError(f"values have dtype {values.dtype}; numbers are needed")
+    _check_entries(values)
+
+
+def _check_frame(frame: Any) -> None:
+    names = [str(name) for name in frame.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"more than one column is called {', '.join(twice)}; rename them")
+    wrong = [f"{name} ({dtype})" for name, dtype in frame.dtypes.items() if not _is_number(dtype)]
     if wrong:
         raise DataError(f"columns that hold no numbers: {', '.join(wrong)}; leave them out")
-    return data
+    for name in frame.columns:
+        kind = getattr(frame[name].dtype, "kind", "")
+        if kind in "iuO":
+            values = frame[name].dropna()
+            _check_entries(np.asarray(values, dtype=object if kind == "O" else f"{kind}8"), name)
+
+
+def _check_entries(values: np.ndarray[Any, Any], column: object = None) -> None:
+    """Raise DataError for text or truths among objects, and for integers beyond 2^53."""
+    if values.dtype.kind == "O":
+        wrong = (v for v in values.flat if isinstance(v, str | bytes | bool | np.bool_))
+        what = "no number; numbers are needed, text and truths are not read as such"
+    elif values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size:
+        wrong = (v for v in (values.max(), values.min()) if abs(int(v)) > EXACT)
+        what = (
+            "an integer beyond 2^53 that float64 cannot hold; subtract an offset, or leave it out"
+        )
+    else:
+        return
+    for value in wrong:
+        place = "values hold" if column is None else f"column {column} holds"
+        raise DataError(f"{place} {value!s:.60}, {what}")
 
 
 def _is_number(dtype: Any) -> bool:
     """Return whether a column's type is numeric; plain objects may be (decimals) and are tried."""
-    from pandas.api.types import is_numeric_dtype
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    return bool(is_numeric_dtype(dtype)) or dtype == np.dtype(object)
+    return (bool(is_numeric_dtype(dtype)) and not is_bool_dtype(dtype)) or dtype == np.dtype(object)
 
 
 def check_same_columns(

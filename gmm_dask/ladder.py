@@ -12,22 +12,25 @@ AISTATS (halving).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gmm_dask.blocks import ArraySource, Block, FloatArray, Frame
 from gmm_dask.cost import row_seconds
-from gmm_dask.drive import Fits, Interrupted, Watch, drive
+from gmm_dask.drive import Fits, Interrupted, PassDone, Watch, drive
 from gmm_dask.engine.base import Engine
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.restart import Restart
+from gmm_dask.fits.split_merge import SplitMerge
 from gmm_dask.folds.rows import RowShare, observed
 from gmm_dask.halving import drop, groups_of, ranked
-from gmm_dask.search import Grid, Ground, restarts
+from gmm_dask.initial import Ground
+from gmm_dask.search import Grid, restarts
 from gmm_dask.stats import batch
 
 SMALLEST = 4096
@@ -38,6 +41,9 @@ LARGEST_BYTES = 256 * 2**20
 PASSES = 30
 """On each sample: more would fit its noise."""
 SAMPLE_TOL = 1e-5
+REPAIR_ROWS = 16384
+REPAIRS = 4
+"""Rounds of split-and-merge moves at most."""
 LOCAL_SECONDS = 2.0
 """A pass over a sample that takes longer than this on one thread goes to the workers."""
 FINALISTS = 2
@@ -101,14 +107,15 @@ def begin_on(
     engine, source = LocalEngine(), ArraySource(rows)
     while any(fit.em is None for fit in state):
         waiting = [fit for fit in state if fit.em is None]
-        answers = iter(engine.fold(batch([fit.ask() for fit in waiting]), source))
+        found: tuple[Any, ...] = engine.fold(batch([fit.ask() for fit in waiting]), source)
+        answers = iter(found)
         state = tuple(fit if fit.em else fit.tell(next(answers)) for fit in state)
     return tuple(_on_all_rows(fit, grid) for fit in state)
 
 
 def filled(sample: FloatArray, rows: RowShare | None, frame: Frame) -> FloatArray:
     """Return the values (m, D) of a sample, column means in place of holes."""
-    values = observed(rows and replace(rows, fraction=1.0), Block(sample, 0)).values
+    values = observed(rows and replace(rows, fraction=1.0, inside=True), Block(sample, 0)).values
     some = values[~np.isnan(values).all(axis=1)]
     return np.where(np.isnan(some), frame.backward(frame.centre[None]), some)
 
@@ -151,7 +158,40 @@ def climb(
         except Interrupted:
             raise KeyboardInterrupt from None
         state = select(state, rung)
+    if ladder:
+        state = repaired(state, sample[: max(REPAIR_ROWS, ladder[-1].rows)], watch)
     return tuple(_on_all_rows(fit, grid) for fit in state)
+
+
+def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fits:
+    """Return the fits with the leader of each group improved by split-and-merge moves.
+
+    k-means and EM leave two components in one cluster and one over two; moving one is cheap on a
+    sample and spares the search for a better start.
+    """
+    leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
+    moves = {place: _moves(fits[place]) for place in leaders}
+    engine, source = LocalEngine(), ArraySource(sample)
+    number = 0
+    while live := [place for place, move in moves.items() if move.outcome is None]:
+        began, number = time.perf_counter(), number + 1
+        found: tuple[Any, ...] = engine.fold(batch([moves[p].ask() for p in live]), source)
+        moves |= {p: moves[p].tell(answer) for p, answer in zip(live, found, strict=True)}
+        for watcher in watch:
+            watcher(PassDone(number, fits, time.perf_counter() - began, len(sample)))
+    state = list(fits)
+    for place, move in moves.items():
+        if move.accepted:
+            state[place] = fits[place].begin(move.mixture)
+    return tuple(state)
+
+
+def _moves(fit: Restart) -> SplitMerge:
+    assert fit.em is not None
+    rows = RowShare.all_rows(fit.rows.layout if fit.rows else None)
+    return SplitMerge(
+        fit.em.mixture, SAMPLE_TOL, PASSES, rows, candidates=4, passes=20, rounds=REPAIRS
+    )
 
 
 def select(fits: Fits, rung: Rung) -> Fits:

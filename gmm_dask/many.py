@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from gmm_dask.blocks import FloatArray, Source
 from gmm_dask.drive import Driven, Fits, Interrupted, Search, Watch, drive, keep_all
 from gmm_dask.engine.base import Engine
 from gmm_dask.engine.blas import one_blas_thread
-from gmm_dask.errors import DataError
+from gmm_dask.errors import DataError, PlatformWarning
+from gmm_dask.evaluation import evaluate
 from gmm_dask.first_pass import find_frame
-from gmm_dask.fits.restart import Restart
-from gmm_dask.folds.compare import Compare, Comparison
+from gmm_dask.folds.compare import Comparison
+from gmm_dask.folds.rows import is_plain
 from gmm_dask.folds.sample import Sample
-from gmm_dask.folds.score import Score, ScoreSums
-from gmm_dask.mixture import Mixture
-from gmm_dask.search import Grid, Ground, restarts
-from gmm_dask.selection import (
-    Candidate,
-    RestartSummary,
-    best_restarts,
-    choose,
-    ordered_mixture,
-)
+from gmm_dask.halving import halving
+from gmm_dask.initial import Ground
+from gmm_dask.ladder import begin_on, climb, rungs
+from gmm_dask.machine import machine_facts
+from gmm_dask.search import Grid, restarts
+from gmm_dask.selection import Candidate, choose
 from gmm_dask.state import CODEC, CheckpointSettings, Resumed, Saver, identity, resume
-from gmm_dask.stats import Fold, batch
 from gmm_dask.store.checkpoint import Checkpoints
 
 
@@ -78,6 +75,7 @@ def run_grid(
     on_resume: Callable[[Resumed], None] | None = None,
     on_interrupt: str = "raise",
     constant: str = "raise",
+    stability: bool = False,
 ) -> GridResult:
     """Fit a whole grid in shared passes.
 
@@ -94,11 +92,15 @@ def run_grid(
     watch : sequence of callables
         Called with a `PassDone` after each pass.
     on_resume : callable, optional
-        Called once with the checkpoint from which the run goes on.
+        Called once with the checkpoint from which the run goes on. Without it a checkpoint that
+        was computed on other software or another machine is warned about.
     on_interrupt : {"raise", "return"}
         Ctrl-C raises `Interrupted` (after saving a checkpoint), or ends the fits as they are.
     constant : {"raise", "warn"}
         What to do with constant columns.
+    stability : bool
+        Compare the labels of restarts and of neighbouring K in the last pass, as the criterion
+        stability needs; see `stability.comparisons`.
 
     Raises
     ------
@@ -110,14 +112,18 @@ def run_grid(
             f"Expected n_samples >= n_components but got n_components = "
             f"{max(grid.n_components)}, n_samples = {source.n_rows}"
         )
-    fits, resumed, saver = _opened(run, given, checkpoint, constant)
+    if grid.race and search is keep_all:
+        search = halving(source.n_rows)
+    fits, resumed, saver = _opened(run, given, checkpoint, constant, watch)
     if resumed and on_resume:
         on_resume(resumed)
+    elif resumed and resumed.differs:
+        warnings.warn(resumed.warning, PlatformWarning, stacklevel=2)
     watchers: list[Watch] = [*watch, saver] if saver else list(watch)
     number = resumed.number if resumed else 0
     with one_blas_thread():  # M-steps too: their bits must not depend on the number of cores
         done = _drive(run, fits, search, watchers, number, on_interrupt, saver)
-        candidates, comparison = evaluate(engine, source, grid, done.fits)
+        candidates, comparison = evaluate(engine, source, grid, done.fits, stability=stability)
     return GridResult(candidates, comparison, done.number, resumed, done.interrupted)
 
 
@@ -132,19 +138,24 @@ def _opened(
     given: dict[str, FloatArray] | None,
     checkpoint: CheckpointSettings | None,
     constant: str,
+    watch: Sequence[Watch],
 ) -> _Opened:
     """Return fits at their starts, or where a checkpoint left them, and what saves them."""
     if checkpoint is None:
-        return _Opened(_begin(run, given, constant))
+        return _Opened(_begin(run, given, constant, watch))
     engine, source, grid = run
     known = identity(grid, source, asdict(engine.plan(source)), given)
-    store = Checkpoints(checkpoint.path, known, CODEC, checkpoint.keep)
+    rests_on = checkpoint.rests_on or machine_facts()
+    store = Checkpoints(checkpoint.path, known, CODEC, checkpoint.keep, rests_on)
     resumed = resume(store, checkpoint, grid)
-    fits = resumed.fits if resumed else _begin(run, given, constant)
+    fits = resumed.fits if resumed else _begin(run, given, constant, watch)
     return _Opened(fits, resumed, Saver(store, checkpoint))
 
 
-def _begin(run: _Run, given: dict[str, FloatArray] | None, constant: str) -> Fits:
+def _begin(
+    run: _Run, given: dict[str, FloatArray] | None, constant: str, watch: Sequence[Watch]
+) -> Fits:
+    """Return the fits at their starts; of those that race, the finalists of the samples."""
     engine, source, grid = run
     if grid.reg_covar:
         constant = "warn"  # a number added to every variance makes constant columns harmless
@@ -154,9 +165,16 @@ def _begin(run: _Run, given: dict[str, FloatArray] | None, constant: str) -> Fit
             f"{int(stats.n_rows)} training rows are left for n_components = "
             f"{max(grid.n_components)}: hold out fewer rows, or fit fewer components"
         )
-    fold = Sample(grid.sample_size, len(source.columns), grid.seed, grid.rows)
-    sample = engine.fold(fold, source).values
-    return restarts(grid, Ground(frame, sample), given)
+    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and not given else ()
+    size = max([grid.sample_size, *(rung.rows for rung in steps)])
+    drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
+    sample = engine.fold(drawn, source).values
+    if not steps and is_plain(grid.rows):
+        return restarts(grid, Ground(frame, sample), given)
+    with one_blas_thread():
+        enough = max([grid.sample_size, *(rung.rows for rung in steps[:1])])
+        begun = begin_on(sample[:enough], grid, frame, given)
+        return climb(begun, sample, steps, grid, engine, watch)
 
 
 def _drive(
@@ -176,40 +194,3 @@ def _drive(
         if on_interrupt != "return" or all(f.lower_bound == -math.inf for f in stopped.fits):
             raise
         return Driven(stopped.fits, stopped.number, interrupted=True)
-
-
-def evaluate(
-    engine: Engine, source: Source, grid: Grid, fits: Fits
-) -> tuple[tuple[Candidate, ...], Comparison | None]:
-    """Return the candidates with their criteria, by one more pass over the data."""
-    groups = best_restarts(fits)
-    mixtures = tuple(ordered_mixture(restart) for restart, _ in groups)
-    about = tuple(restart.lower_bound for restart, _ in groups)
-    held = replace(grid.rows, inside=not grid.rows.inside) if grid.rows else None
-    folds: list[Fold[Any, Any, Any]] = [Score(mixture, grid.rows) for mixture in mixtures]
-    if held:
-        folds.append(Compare(mixtures, about, held))
-    answers = engine.fold(batch(folds), source)
-    comparison = answers[-1] if held else None
-    candidates = tuple(
-        _candidate(i, restart, summaries, mixtures[i], answers[i], grid.tol, comparison)
-        for i, (restart, summaries) in enumerate(groups)
-    )
-    return candidates, comparison
-
-
-def _candidate(
-    i: int,
-    restart: Restart,
-    summaries: tuple[RestartSummary, ...],
-    mixture: Mixture,
-    score: ScoreSums,
-    tol: float,
-    comparison: Comparison | None,
-) -> Candidate:
-    assert restart.em is not None
-    candidate = Candidate(mixture, summaries, restart.em.lower_bounds, score, tol)
-    if comparison is None:
-        return candidate
-    error = float(comparison.standard_error()[i])
-    return replace(candidate, held_out=float(comparison.mean[i]), held_out_error=error)

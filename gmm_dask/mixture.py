@@ -69,12 +69,23 @@ class Mixture:
         """SHA-256 of every parameter's bits."""
         return tree.fingerprint(self)
 
-    def prepare(self) -> Prepared:
-        """Return factorisations and log weights, once per pass and process."""
+    @property
+    def kernel(self) -> str:
+        """The generated code that measures rows under these parameters, for records."""
+        return table.describe(self.family.prepare(self.params, self.frame))
+
+    def prepare(self, compute_dtype: str = "float64") -> Prepared:
+        """Return factorisations and log weights, once per pass and process.
+
+        Raises
+        ------
+        ConfigError
+            The parameters lie too far apart for float32.
+        """
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         family = self.family.prepare(self.params, self.frame)
-        ready = table.ready(family, log_weights[0])
+        ready = table.ready(family, log_weights[0], compute_dtype=compute_dtype)
         return Prepared(family, log_weights, self.frame.log_scale, ready)
 
     @property
@@ -120,6 +131,20 @@ def m_step(mixture: Mixture, sums: EStepSums) -> Mixture:
     """
     params = mixture.family.maximize(mixture.params, sums.count.sum(axis=0), sums.moments)
     return replace(mixture, params=params, weights=mixture.law.weights(sums.count))
+
+
+def objective(mixture: Mixture, sums: EStepSums) -> float:
+    """Return per row what EM maximises: the log-likelihood, plus the log prior if there is one.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        The one that asked.
+    sums : EStepSums
+        Finished: log-likelihood in source units.
+    """
+    log_prior = mixture.family.log_prior(mixture.params)
+    return (float(sums.log_likelihood) + log_prior) / float(sums.n_rows)
 
 
 def in_order(mixture: Mixture) -> Mixture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,25 +10,13 @@ from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
-from gmm_dask.fits.clustering import kmeans_centres, plusplus_centres
-from gmm_dask.fits.restart import Given, Restart
-from gmm_dask.fits.starts import (
-    FromCentres,
-    FromRandomResp,
-    KMeansParallel,
-    Start,
-    choose_rows,
-    start_seed,
-)
+from gmm_dask.families.prior import default_prior
+from gmm_dask.fits.restart import KINDS, Given, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Batch, batch
-
-INIT_PARAMS = ("auto", "kmeans", "k-means||", "k-means++", "random", "random_from_data")
-# What `auto` does in turn: starts that fail on different data.
-AUTO = ("kmeans", "kmeans whitened", "k-means||", "random_from_data", "k-means|| whitened")
-SAMPLE = 16384
 
 
 @dataclass(frozen=True)
@@ -53,11 +40,13 @@ class Grid:
     seed : int
     rows : RowShare, optional
         Training rows; all by default.
-    accelerate : bool
-        Jump ahead where plain EM is slow; see `fits.squarem`.
+    accelerate : {"", "squarem", "daarem"} or bool
+        Jump ahead where plain EM is slow; see `fits.squarem` and `fits.daarem`. True is squarem.
     race : bool
         Restarts compete: on nested samples first (`ladder`), then by halving on all rows
         (`halving`); False: each runs to its end, as scikit-learn's do.
+    covariance_prior : bool
+        Maximise the posterior under mclust's default prior; see `families.prior`.
     """
 
     n_components: tuple[int, ...]
@@ -69,10 +58,23 @@ class Grid:
     reg_covar: float | None = None
     seed: int = 0
     rows: RowShare | None = field(default=None)
-    accelerate: bool = False
+    accelerate: str | bool = ""
     race: bool = False
+    covariance_prior: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.accelerate, bool):
+            object.__setattr__(self, "accelerate", "squarem" if self.accelerate else "")
+        if self.accelerate not in KINDS:
+            raise ConfigError(
+                f"accelerate is {self.accelerate!r}; one of squarem, daarem, True and False is "
+                "needed"
+            )
+        if self.init_params == "merging" and max(self.n_components, default=1) > MERGING_MOST:
+            raise ConfigError(
+                f"init_params is merging and n_components {max(self.n_components)}; merging takes "
+                f"up to {MERGING_MOST}: use k-means|| or auto"
+            )
         for covariance_type in self.covariance_type:
             if covariance_type not in COVARIANCE_TYPES:
                 raise ConfigError(
@@ -90,19 +92,6 @@ class Grid:
         return sample_size(max(self.n_components))
 
 
-def sample_size(n_components: int) -> int:
-    """Return the rows that the starts of K components look at, whatever else is in the grid."""
-    return max(SAMPLE, 50 * n_components)
-
-
-class Ground(NamedTuple):
-    """What the starts stand on."""
-
-    frame: Frame
-    sample: FloatArray
-    """(m, D) random rows in source units."""
-
-
 def restarts(
     grid: Grid, ground: Ground, given: dict[str, FloatArray] | None = None
 ) -> tuple[Restart, ...]:
@@ -115,8 +104,9 @@ def restarts(
     given : dict, optional
         ``weights`` (K,), ``means`` (K, D) and ``covariances`` in source units, to begin with.
     """
+    trees: Trees = {}
     return tuple(
-        _restart(grid, ground, K, covariance_type, index, given or {})
+        _restart(grid, ground, K, covariance_type, index, given or {}, trees)
         for covariance_type in grid.covariance_type
         for K in grid.n_components
         for index in range(grid.n_init)
@@ -126,7 +116,8 @@ def restarts(
 def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) -> Mixture:
     """Return equal weights and the total covariance around the mean of all rows."""
     frame = frame.shared() if covariance_type == "spherical" else frame
-    family = Gaussian(covariance_type, floor_of(grid, frame))
+    prior = default_prior(frame, n_components) if grid.covariance_prior else None
+    family = Gaussian(covariance_type, floor_of(grid, frame), prior)
     total = frame.scatter
     K = n_components
     covariances = {
@@ -155,25 +146,6 @@ def floor_of(grid: Grid, frame: Frame) -> Floor:
     return Ridge(grid.reg_covar / frame.scale**2, variance)
 
 
-def metric_of(frame: Frame, kind: str = "standardised") -> FloatArray:
-    """Return the matrix (D, D) by which starts measure distances in the frame.
-
-    Parameters
-    ----------
-    frame : Frame
-    kind : {"standardised", "whitened"}
-        Each column over its own standard deviation; whitened also decorrelated by the total
-        covariance, with directions below 1e-8 of the largest left at that size.
-    """
-    deviation = np.sqrt(np.where(frame.variance > 0, frame.variance, 1.0))
-    if kind == "standardised":
-        return np.diag(1.0 / deviation)
-    values, vectors = np.linalg.eigh(frame.scatter / np.outer(deviation, deviation))
-    root = np.sqrt(np.maximum(values, 1e-8 * values.max()))
-    metric: FloatArray = (vectors / root) / deviation[:, None]
-    return metric
-
-
 def _restart(
     grid: Grid,
     ground: Ground,
@@ -181,9 +153,10 @@ def _restart(
     covariance_type: str,
     index: int,
     given: dict[str, FloatArray],
+    trees: Trees,
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
-    init = AUTO[index % len(AUTO)] if grid.init_params == "auto" else grid.init_params
+    init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
     wanted = in_frame(given, base)
     restart = Restart(
         index,
@@ -192,38 +165,14 @@ def _restart(
         grid.max_iter,
         grid.rows,
         given=wanted,
-        accelerate=grid.accelerate,
+        accelerate=str(grid.accelerate),
     )
     if all(part is not None for part in wanted):
         return restart.begin(base)
-    start = _start(init, grid, ground, base, index)
+    start = start_of(init, grid.seed, grid.rows, ground, base, index, trees)
     if isinstance(start, Mixture):
         return restart.begin(start)
     return replace(restart, start=start)
-
-
-def _start(init: str, grid: Grid, ground: Ground, base: Mixture, index: int) -> Start | Mixture:
-    K = base.n_components
-    sample = base.frame.forward(ground.sample[: sample_size(K)])  # samples are nested
-    init, _, kind = init.partition(" ")
-    metric = metric_of(base.frame, kind or "standardised")
-    seed = start_seed(grid.seed, init, K, index)
-    if init == "random":
-        return FromRandomResp(base, grid.seed, index, grid.rows)
-    if init == "random_from_data":
-        return _at(base, choose_rows(sample, K, seed))
-    if init == "k-means||":
-        first = choose_rows(sample, 1, seed)
-        return KMeansParallel(base, metric, first, grid.seed, index, grid.rows)
-    if init == "k-means++":
-        centres = plusplus_centres(sample, K, metric, seed)
-    else:
-        centres = kmeans_centres(sample, None, K, metric, seed)
-    return FromCentres(_at(base, centres), metric, grid.rows)
-
-
-def _at(base: Mixture, means: FloatArray) -> Mixture:
-    return Given(means=means).into(base)
 
 
 def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:

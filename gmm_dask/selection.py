@@ -4,6 +4,7 @@ References
 ----------
 Schwarz 1978, Ann. Stat. 6:461 (BIC); Akaike 1974, IEEE TAC 19:716 (AIC); Biernacki, Celeux and
 Govaert 2000, IEEE PAMI 22:719 (ICL); Breiman et al. 1984, CART, section 3.4.3 (one standard error).
+Stability: see `stability`.
 """
 
 from __future__ import annotations
@@ -11,35 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
-
-from gmm_dask.errors import ConfigError, DataError
+from gmm_dask.criteria import check_rule
+from gmm_dask.errors import DataError
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.restart import Restart
 from gmm_dask.folds.compare import Comparison
 from gmm_dask.folds.score import ScoreSums
 from gmm_dask.mixture import Mixture, in_order
+from gmm_dask.stability import NOT_COMPARED, Agreement, Group, most_stable
+from gmm_dask.summaries import RestartSummary, summarise
 
-CRITERIA = ("bic", "aic", "icl", "held_out")
-RULES = ("best", "one_standard_error")
 # Restarts within this many tolerances (at least 1e-5) per row reached the same optimum.
 AGREE_TOLERANCES, AGREE_AT_LEAST = 10.0, 1e-5
-
-
-class RestartSummary(NamedTuple):
-    """How one restart ended."""
-
-    number: int
-    """Position among the restarts of its K and covariance type."""
-    init: str
-    lower_bound: float
-    """Log-likelihood per row of its last E-step."""
-    n_iter: int
-    outcome: str
-    problems: tuple[str, ...]
-    """Sentences about degenerate components."""
+AGREE_WHEN_DROPPED = 1e-4  # both were on their way still
 
 
 @dataclass(frozen=True)
@@ -59,6 +45,8 @@ class Candidate:
     tol : float
     held_out, held_out_error : float
         Log density per held-out row and its standard error; nan where no rows were held out.
+    agreement : Agreement
+        How the labels hold; nan where they were not compared.
     """
 
     mixture: Mixture
@@ -68,6 +56,7 @@ class Candidate:
     tol: float
     held_out: float = math.nan
     held_out_error: float = math.nan
+    agreement: Agreement = NOT_COMPARED
 
     @property
     def n_components(self) -> int:
@@ -120,6 +109,11 @@ class Candidate:
         return self.bic - 2 * float(self.score.map_log)
 
     @property
+    def stability(self) -> float:
+        """Mean adjusted Rand index of the best restart with the others: larger is better."""
+        return self.agreement.restarts
+
+    @property
     def best(self) -> RestartSummary:
         """The restart whose mixture this is."""
         return self.restarts[0]
@@ -132,14 +126,24 @@ class Candidate:
     @property
     def degenerate(self) -> bool:
         """Whether even the best restart has a degenerate component: never ranked."""
-        return bool(self.best.problems) or self.best.outcome == Outcome.DEGENERATE.name
+        return self.best.degenerate
 
     @property
     def starts_agree(self) -> int:
-        """Number of restarts that reached the optimum of the best one."""
+        """Number of restarts that reached the optimum of the best one.
+
+        Of those that were given up, the ones that stood beside it then.
+        """
         near = max(AGREE_TOLERANCES * self.tol, AGREE_AT_LEAST)
-        top = self.best.lower_bound
-        return sum(abs(restart.lower_bound - top) <= near for restart in self.restarts)
+        top, (best, *others) = self.best.lower_bound, self.restarts
+
+        def agrees(other: RestartSummary) -> bool:
+            if other.given_up is None:
+                return not other.dropped and abs(other.lower_bound - top) <= near
+            beside = abs(other.given_up.behind) <= max(near, AGREE_WHEN_DROPPED)
+            return beside and other.given_up.leader == best.number
+
+        return 1 + sum(agrees(other) for other in others)
 
     @property
     def ambiguous(self) -> float:
@@ -147,44 +151,7 @@ class Candidate:
         return float(self.score.ambiguous) / self.n_rows
 
 
-def summarise(restart: Restart) -> RestartSummary:
-    """Return how a restart ended."""
-    assert restart.em is not None
-    outcome = restart.em.outcome
-    return RestartSummary(
-        restart.index,
-        restart.init,
-        restart.lower_bound,
-        restart.em.n_iter,
-        outcome.name if outcome else "RUNNING",
-        problems_of(restart.em.mixture),
-    )
-
-
-def problems_of(mixture: Mixture) -> tuple[str, ...]:
-    """Return sentences about flat and empty components."""
-    weights = mixture.weights.mean(axis=0)
-    empty = tuple(f"component {k} is empty" for k in np.flatnonzero(weights < 1e-8))
-    try:
-        return mixture.family.check(mixture.params) + empty + _twins(mixture)
-    except np.linalg.LinAlgError:
-        return ("a covariance is not finite",)
-
-
-def _twins(mixture: Mixture) -> tuple[str, ...]:
-    """Return a sentence for each component that equals an earlier one: EM cannot part them."""
-    means, dense = mixture.params.means, mixture.family.dense(mixture.params)
-    size = np.sqrt(np.diagonal(dense, axis1=1, axis2=2))
-    unit = size[:, :, None] * size[:, None, :]
-    found = []
-    for k in range(1, len(means)):
-        apart = np.abs((means[:k] - means[k]) / size[k]).max(axis=1)
-        shape = np.abs((dense[:k] - dense[k]) / unit[k]).max(axis=(1, 2))
-        found += [
-            f"components {j} and {k} are identical: begin with means that differ"
-            for j in np.flatnonzero(np.maximum(apart, shape) < 1e-10)[:1]
-        ]
-    return tuple(found)
+_Ended = tuple[RestartSummary, Restart]
 
 
 def best_restarts(
@@ -192,47 +159,50 @@ def best_restarts(
 ) -> tuple[tuple[Restart, tuple[RestartSummary, ...]], ...]:
     """Return for each K and covariance type the best restart and the summaries, best first.
 
-    A degenerate restart loses against any sound one, however high its likelihood.
+    A degenerate restart loses against any sound one, however high its likelihood, and one that
+    was dropped against any that was not: its likelihood may be that of a sample.
     """
-    groups: dict[tuple[str, int], list[Restart]] = {}
+    return tuple(
+        (group[0][1], tuple(summary for summary, _ in group)) for group in _ranked_groups(fits)
+    )
+
+
+def labellings(fits: Sequence[Restart]) -> tuple[Group, ...]:
+    """Return for each candidate, in the order of `best_restarts`, what its labels come from.
+
+    Restarts that are degenerate or were dropped are left out: their labels are not those of an
+    optimum.
+    """
+    groups = []
+    for ranked in _ranked_groups(fits):
+        _, best = ranked[0]
+        sound = [fit for summary, fit in ranked if not summary.degenerate and not summary.dropped]
+        in_turn = sound[:1] + sorted(sound[1:], key=lambda fit: fit.index)
+        mixtures = tuple(fit.template for fit in in_turn)
+        groups.append(Group(best.covariance_type, best.n_components, mixtures))
+    return tuple(groups)
+
+
+def _ranked_groups(fits: Sequence[Restart]) -> tuple[list[_Ended], ...]:
+    groups: dict[tuple[str, int], list[_Ended]] = {}
     for fit in fits:
         if fit.em is not None and fit.em.lower_bounds:
-            groups.setdefault((fit.covariance_type, fit.n_components), []).append(fit)
+            key = (fit.covariance_type, fit.n_components)
+            groups.setdefault(key, []).append((summarise(fit), fit))
     if not groups:
         raise DataError("no restart finished its start: nothing to choose from")
-    return tuple(_ranked(group) for group in groups.values())
+    return tuple(sorted(group, key=_worse) for group in groups.values())
 
 
-def _ranked(group: list[Restart]) -> tuple[Restart, tuple[RestartSummary, ...]]:
-    pairs = [(summarise(fit), fit) for fit in group]
-
-    def key(pair: tuple[RestartSummary, Restart]) -> tuple[bool, float, int]:
-        summary = pair[0]
-        broken = bool(summary.problems) or summary.outcome == Outcome.DEGENERATE.name
-        return broken, -summary.lower_bound, summary.number
-
-    pairs.sort(key=key)
-    return pairs[0][1], tuple(summary for summary, _ in pairs)
+def _worse(pair: _Ended) -> tuple[bool, bool, float, int]:
+    summary = pair[0]
+    return summary.degenerate, summary.dropped, -summary.lower_bound, summary.number
 
 
 def ordered_mixture(restart: Restart) -> Mixture:
     """Return the restart's mixture with components in the documented order."""
     assert restart.em is not None
     return in_order(restart.em.mixture)
-
-
-def check_rule(criterion: str, rule: str) -> None:
-    """Raise ConfigError for an unknown criterion or rule, or one that has no standard error."""
-    if criterion not in CRITERIA or rule not in RULES:
-        raise ConfigError(
-            f"criterion {criterion!r} and rule {rule!r}; needed are one of {', '.join(CRITERIA)} "
-            f"and one of {', '.join(RULES)}"
-        )
-    if rule == "one_standard_error" and criterion != "held_out":
-        raise ConfigError(
-            f"select.rule one_standard_error needs select.criterion held_out, not {criterion}: "
-            f"{criterion} has no standard error"
-        )
 
 
 def choose(
@@ -243,25 +213,50 @@ def choose(
 ) -> int:
     """Return the position of the chosen candidate.
 
+    Degenerate candidates are never ranked: if there is no other, the one of the fewest parameters
+    is chosen.
+
+    Stability is the mean adjusted Rand index of a candidate's best restart with its others. Those
+    within `stability.SAME` of the largest are equally stable, and of them the smallest BIC is
+    chosen. For too few components may be as stable as the right number (two of three clusters
+    lie together), and so may too many when all restarts split a cluster alike by accident: BIC
+    takes the finest of nested groupings of clear clusters (as Ben-Hur et al. 2002), and a split
+    only where it explains the rows. K = 1 and candidates without a second restart have no
+    stability and are not chosen. Neighbouring K do not rank: splitting one of many clusters
+    changes few labels, so they favour large K.
+
     Parameters
     ----------
     candidates : sequence of Candidate
-        Degenerate ones are chosen only if there is no other.
-    criterion : {"bic", "aic", "icl", "held_out"}
+    criterion : {"bic", "aic", "icl", "icl_map", "held_out", "stability"}
     rule : {"best", "one_standard_error"}
         The second, for held_out only: the fewest parameters whose held-out log density is within
         one paired standard error of the best.
     comparison : Comparison, optional
         Needed for held_out; in the order of `candidates`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        DataError where no candidate has a stability.
     """
     check_rule(criterion, rule)
     sound = [i for i, c in enumerate(candidates) if not c.degenerate]
-    eligible = sound or list(range(len(candidates)))
-    sign = -1.0 if criterion == "held_out" else 1.0
-    best = min(eligible, key=lambda i: sign * float(getattr(candidates[i], criterion)))
+    if not sound:
+        return min(range(len(candidates)), key=lambda i: candidates[i].n_parameters)
+    if criterion == "stability":
+        sound = [sound[i] for i in most_stable([candidates[i].stability for i in sound])]
+        criterion = "bic"
+    best = min(sound, key=lambda i: _size(candidates[i], criterion))
     if rule == "best":
         return best
     assert comparison is not None
     deficit = comparison.mean[best] - comparison.mean
-    near = [i for i in eligible if deficit[i] <= comparison.paired_error(best)[i]]
+    near = [i for i in sound if deficit[i] <= comparison.paired_error(best)[i]]
     return min(near, key=lambda i: (candidates[i].n_parameters, deficit[i]))
+
+
+def _size(candidate: Candidate, criterion: str) -> tuple[bool, float]:
+    """Return a key that is smaller for better candidates, nan the worst of all."""
+    value = float(getattr(candidate, criterion))
+    return math.isnan(value), -value if criterion == "held_out" else value

@@ -8,36 +8,46 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gmm_dask.blocks import FloatArray, Frame, Source
+from gmm_dask.blocks import FloatArray, Frame, RowLayout, Source
 from gmm_dask.drive import Fits, PassDone
-from gmm_dask.errors import CheckpointError, DataError, FormatError
+from gmm_dask.engine.platform import differing
+from gmm_dask.errors import CheckpointError, FormatError
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.families.prior import CovariancePrior
 from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
-from gmm_dask.fits.restart import Given, Restart
+from gmm_dask.fits.mixing import Memory
+from gmm_dask.fits.restart import Dropped, Given, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.kernels.types import second_shape
+from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
+from gmm_dask.sound import check_mixtures
 from gmm_dask.store.checkpoint import Checkpoints
 from gmm_dask.store.codec import Codec
-from gmm_dask.tree import fingerprint, is_finite
+from gmm_dask.tree import fingerprint
 from gmm_dask.weights import Free
 
-MIXTURE_CLASSES = (Mixture, Gaussian, GaussianParams, RelativeFloor, Ridge, Free, Frame)
+MIXTURE_CLASSES = (
+    *(Mixture, Gaussian, GaussianParams, CovariancePrior),
+    *(RelativeFloor, Ridge, Free, Frame),
+)
 CODEC = Codec(
     (
         *MIXTURE_CLASSES,
         Restart,
         EM,
         Squarem,
+        Daarem,
+        Memory,
         Given,
+        Dropped,
         RowShare,
+        RowLayout,
         FromCentres,
         FromRandomResp,
         KMeansParallel,
@@ -56,6 +66,20 @@ class Resumed(NamedTuple):
     written: str
     """Time of the checkpoint, ISO 8601."""
     sha256: str
+    differs: tuple[str, ...] = ()
+    """What the checkpoint was computed on that is different now, a line for each fact. The result
+    then agrees with that of an undisturbed run to rounding, not bit for bit."""
+
+    @property
+    def warning(self) -> str:
+        """What it means that something is different now, "" where nothing is."""
+        if not self.differs:
+            return ""
+        return (
+            f"the passes up to {self.number} were computed on something different "
+            f"({'; '.join(self.differs)}): the result agrees with that of an undisturbed run to "
+            "rounding, not bit for bit"
+        )
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,8 @@ class CheckpointSettings:
         How many are kept.
     resume : {"auto", "never", "require"}
         Go on from the newest valid checkpoint if there is one; never; or refuse to start anew.
+    rests_on : mapping, optional
+        On what results rest besides data and settings; default `machine_facts` of this process.
     """
 
     path: Path
@@ -81,6 +107,7 @@ class CheckpointSettings:
     every_passes: int | None = None
     keep: int = 3
     resume: str = "auto"
+    rests_on: Mapping[str, str] | None = None
 
 
 def identity(
@@ -102,7 +129,10 @@ def identity(
         "reg_covar": grid.reg_covar,
         "seed": grid.seed,
         "accelerate": grid.accelerate,
-        "held_out": grid.rows.fraction if grid.rows else 0.0,
+        "race": grid.race,
+        "covariance_prior": grid.covariance_prior,
+        "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
+        "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,
         "columns": list(source.columns),
         "data": source.fingerprint,
@@ -164,9 +194,21 @@ def resume(checkpoints: Checkpoints, settings: CheckpointSettings, grid: Grid) -
                 "to begin anew"
             )
         return None
+    check_fits(loaded.value, settings.path)
     fits = tuple(_extended(fit, grid) for fit in loaded.value)
     written = loaded.written.isoformat(timespec="seconds")
-    return Resumed(fits, loaded.pass_number, written, loaded.sha256)
+    now = settings.rests_on or machine_facts()
+    differs = dict.fromkeys(line for then in loaded.rests_on for line in differing(then, now))
+    return Resumed(fits, loaded.pass_number, written, loaded.sha256, tuple(differs))
+
+
+def check_fits(value: Any, path: Any) -> None:
+    """Raise FormatError unless what a checkpoint gave are fits whose mixtures can be used."""
+    if not isinstance(value, tuple) or not all(isinstance(fit, Restart) for fit in value):
+        raise FormatError(f"{path}: the checkpoint holds no fits")
+    if any((fit.em is None) == (fit.start is None) for fit in value):
+        raise FormatError(f"{path}: a fit has neither begun nor a start, or both")
+    check_mixtures(value, path)
 
 
 def _extended(fit: Restart, grid: Grid) -> Restart:
@@ -175,36 +217,3 @@ def _extended(fit: Restart, grid: Grid) -> Restart:
 
 
 MODEL_CODEC = Codec(MIXTURE_CLASSES)
-
-
-def check_mixture(value: Any, path: Any) -> Mixture:
-    """Return a decoded mixture after checking that it is one.
-
-    Raises
-    ------
-    FormatError
-        Wrong shapes, numbers that are not finite, weights that do not sum to one, covariances
-        that are not positive definite.
-    """
-    if not isinstance(value, Mixture):
-        raise FormatError(f"{path}: a {type(value).__name__} is stored where a mixture is needed")
-    K, D = value.params.means.shape
-    expected = second_shape(value.family.covariance_type, K, D)
-    weights = value.weights
-    sound = (
-        value.params.covariances.shape == expected
-        and weights.ndim == 2
-        and weights.shape[1] == K
-        and value.frame.shift.shape == value.frame.scale.shape == (D,)
-        and is_finite((value.params, weights, value.frame.shift, value.frame.scale))
-        and bool((value.frame.scale > 0).all())
-        and bool((weights >= 0).all())
-        and np.allclose(weights.sum(axis=1), 1.0, atol=1e-9)
-    )
-    if not sound:
-        raise FormatError(f"{path}: the stored mixture is damaged (shapes or values)")
-    try:
-        value.family.validate(value.params)
-    except DataError as error:
-        raise FormatError(f"{path}: the stored mixture is damaged: {error}") from None
-    return value

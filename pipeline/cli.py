@@ -249,14 +249,16 @@ def _dumped(facts: dict[str, Any], json_file: Path, code: int) -> int:
 
 
 def _failed(error: BaseException) -> Answer:
+    from pipeline.config import mask_text
+
     code = exit_code(error)
     if code == FAULT:
-        detail = "".join(traceback.format_exception(error))
+        detail = mask_text("".join(traceback.format_exception(error)))
         text = f"{detail}\nerror: a fault of gmm-dask, not of yours: please report the lines above"
     else:
         first, *rest = (str(error) or type(error).__name__).split("\n")
         text = "\n".join([f"error: {first} (exit {code})", *rest])
-    return code, text, {"error": str(error) or type(error).__name__}
+    return code, text, {"error": mask_text(str(error)) or type(error).__name__}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import socket
@@ -16,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from gmm_dask import ClusterError, ConfigError
+from pipeline.schedulers import meet, scheduler_address, security_of
 
 LOOPBACK = "127.0.0.1"
 DASHBOARD = 8787
+# Options of LocalCluster that say where its servers listen.
+EXPOSING = {"host", "interface", "dashboard_address"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,29 @@ def _local_options(settings: ClusterSettings) -> dict[str, Any]:
     }
     # threads would otherwise talk within the process, which knows no host to bind to
     protocol = {} if settings.options.get("processes", True) else {"protocol": "tcp"}
-    return {**options, **protocol, **settings.options}
+    options = {**options, **protocol, **settings.options}
+    _refuse_exposed(options, settings.check)
+    return options
+
+
+def _refuse_exposed(options: Mapping[str, Any], check: Callable[[str], None]) -> None:
+    """Raise ConfigError if an option would let other machines in, and that is not allowed."""
+    nested = {name: options.get(name) for name in ("scheduler_kwargs", "worker_kwargs")}
+    places = {"": options} | {f"{name}.": given for name, given in nested.items() if given}
+    for prefix, given in places.items():
+        for key in EXPOSING & set(given):
+            value = given[key]
+            if value is None:
+                continue
+            scheme = "tcp" if key == "dashboard_address" else options.get("protocol", "tcp")
+            try:
+                check(f"{str(scheme).rstrip(':/')}://{value}")
+            except ConfigError:
+                raise ConfigError(
+                    f"cluster.options: {prefix}{key}: {value} lets other machines in, and whoever "
+                    f"reaches a scheduler can run code here. Use {LOOPBACK}, or say "
+                    "cluster.allow_insecure: true"
+                ) from None
 
 
 def _dashboard_port() -> int:
@@ -165,13 +189,15 @@ def _existing(settings: ClusterSettings) -> Iterator[Any]:
         where = f"{address} (from {settings.scheduler_file})"
         settings.check(address)
     left = max(round(settings.timeout - (time.monotonic() - began), 1), 1.0)
-    options: dict[str, Any] = {"timeout": left, "set_as_default": True}
-    if settings.security:
-        options["security"] = _security(settings.security)
+    security = security_of(settings.security)
     try:
-        client = Client(address, **options)
+        meet(str(address), left, security)
+        client = Client(address, timeout=left, security=security, set_as_default=True)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.address: {where} cannot be connected to: {error}") from error
+        reason = str(error)
+        if str(address).startswith("tls://") and not settings.security:
+            reason = "it is encrypted, and cluster.security names no files (ca, cert and key)"
+        raise ConfigError(f"cluster.address: {where} cannot be connected to: {reason}") from error
     except (OSError, RuntimeError) as error:
         raise ClusterError(
             f"no scheduler answers at {where} within {settings.timeout:g} s: {error}. Is it "
@@ -182,46 +208,3 @@ def _existing(settings: ClusterSettings) -> Iterator[Any]:
     finally:
         with suppress(Exception):
             client.close(timeout=5)
-
-
-def scheduler_address(path: Path, timeout: float) -> str:
-    """Return the address in the file that a scheduler writes, once it is there.
-
-    Parameters
-    ----------
-    path : Path
-    timeout : float
-        Seconds to wait for it: a queued scheduler writes it when it starts.
-
-    Raises
-    ------
-    ClusterError
-        The file does not come, or holds no address.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["address"])
-        except FileNotFoundError:
-            state = "is not there"
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            # while it is being written it may be empty or half
-            state = f"holds no address of a scheduler ({type(error).__name__}: {error})"
-        if time.monotonic() >= deadline:
-            raise ClusterError(
-                f"waited {timeout:g} s for the scheduler's file {path}: it {state}. Is the "
-                "scheduler running, and does this machine see the file? Nothing is lost: run "
-                "again later, or raise cluster.timeout"
-            )
-        time.sleep(min(0.2, max(deadline - time.monotonic(), 0.01)))
-
-
-def _security(files: Mapping[str, str]) -> Any:
-    from distributed.security import Security
-
-    return Security(
-        tls_ca_file=files["ca"],
-        tls_client_cert=files["cert"],
-        tls_client_key=files["key"],
-        require_encryption=True,
-    )

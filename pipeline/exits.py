@@ -35,11 +35,16 @@ def exit_code(error: BaseException) -> int:
         return CONFIG if any(words in str(error) for words in hopeless) else RESOURCE
     if isinstance(error, DataError | FormatError):
         return DATA
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError) or _is_a_name(error):
         return CONFIG
     if isinstance(error, ResourceError | MemoryError) or _is_machine(error):
         return RESOURCE
     return FAULT
+
+
+def _is_a_name(error: BaseException) -> bool:
+    """Return whether a path that a user gave is one that no file system can have."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
 
 
 def _is_machine(error: BaseException) -> bool:

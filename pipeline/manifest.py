@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -19,6 +20,18 @@ from pipeline.sinks import write_json_atomic
 VERSION = 1
 PACKAGES = ("numpy", "scipy", "llvmlite", "dask", "distributed", "zarr", "pyarrow", "scikit-learn")
 LARGEST = 64 << 20
+STATES = ("running", "stopped", "failed", "finished")
+# What readers rely on, by kind; a manifest may lack any of these and hold more.
+KINDS: Mapping[type | tuple[type, ...], tuple[str, ...]] = {
+    str: (
+        *("name", "dir", "cwd", "started", "finished", "checkpoints", "command", "fingerprint"),
+        *("status", "reason", "sentence", "model_fingerprint"),
+    ),
+    int: ("exit_code", "attempt", "rows", "passes"),
+    (int, float): ("seconds",),
+    dict: ("config", "identity", "versions", "rests_on", "workers", "source", "outputs"),
+    list: ("warnings", "table", "candidates"),
+}
 # What a run writes into its folder; nothing else there is ever moved.
 WRITTEN = (
     *("run.json", "events.jsonl", "model.zarr", "candidates.csv", "results.json"),
@@ -77,8 +90,9 @@ class RunFolder:
         self.write()
 
     def write(self) -> None:
-        """Write the manifest at once or not at all."""
-        write_json_atomic(self.file, self.manifest)
+        """Write the manifest at once or not at all, with a checksum of itself."""
+        content = plain(self.manifest)
+        write_json_atomic(self.file, {**content, "sha256": checksum(content)})
 
     def event(self, what: str, **details: Any) -> None:
         """Append one line of JSON to ``events.jsonl``."""
@@ -127,16 +141,58 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path} is larger than {LARGEST} bytes: this is no manifest")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise FormatError(f"{path} is damaged: {error}. Start over with --fresh") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("version"), int):
+    if not isinstance(manifest, dict) or type(manifest.get("version")) is not int:
         raise FormatError(f"{path} is no manifest of a run. Start over with --fresh")
     if manifest["version"] > VERSION:
         raise FormatError(
             f"{path} was written by a newer version (format {manifest['version']}, this program "
             f"reads {VERSION}); update gmm-dask"
         )
+    told = manifest.pop("sha256", None)
+    wrong = _wrong(manifest) if told == checksum(manifest) else "its checksum does not match"
+    if wrong:
+        raise FormatError(
+            f"{path} is damaged, or was changed by hand: {wrong}. Put it back, or start over with "
+            "--fresh"
+        )
     return manifest
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of what a manifest says, however its text is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _wrong(manifest: Mapping[str, Any]) -> str:
+    """Return what is not as a run writes it, "" if nothing."""
+    for kind, keys in KINDS.items():
+        for key in keys:
+            value = manifest.get(key)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                return f"{key} is {value!r:.60}"
+    if "status" in manifest and manifest["status"] not in STATES:
+        return f"status is {manifest['status']!r:.60}"
+    for name, item in (manifest.get("outputs") or {}).items():
+        if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+            return f"the output {name} has no path"
+    return ""
+
+
+def located(manifest: Mapping[str, Any], folder: Path, path: str) -> Path:
+    """Return where an output lies now: the folder of the run may have been moved since.
+
+    Parameters
+    ----------
+    manifest : mapping
+    folder : Path
+        Of the run, now.
+    path : str
+        As the manifest has it.
+    """
+    written, made = Path(os.path.normpath(path)), manifest.get("dir", str(folder))
+    return folder / written.relative_to(made) if written.is_relative_to(made) else written
 
 
 def find_run(target: str | os.PathLike[str]) -> Path:
@@ -160,5 +216,6 @@ def summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     keys = (
         *("name", "dir", "status", "exit_code", "reason", "sentence", "chosen", "candidates"),
         *("rows", "passes", "seconds", "model_fingerprint", "outputs", "warnings"),
+        *("finished", "already_finished"),
     )
     return {key: manifest[key] for key in keys if key in manifest}

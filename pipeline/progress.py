@@ -62,14 +62,15 @@ class Progress:
 
     def _text(self, done: PassDone) -> str:
         best = done.best
-        parts = [f"pass {done.number}", f"{done.live} fits live of {len(done.fits)}"]
+        where = f"sample of {done.sample:,} rows, " if done.sample else ""
+        parts = [f"{where}pass {done.number}", f"{done.live} fits live of {len(done.fits)}"]
         if best.em is not None and best.em.lower_bounds:
             bounds = best.em.lower_bounds
             gain = f" ({bounds[-1] - bounds[-2]:+.1e})" if len(bounds) > 1 else ""
             parts.append(f"best K={best.n_components} {bounds[-1] + self.shift:.4f}/row{gain}")
         each = sum(self._seconds) / len(self._seconds)
         parts.append(f"{each:.2f} s/pass")
-        left = seconds_left(done, each)
+        left = None if done.sample else seconds_left(done, each)
         parts.append("time left unknown yet" if left is None else f"{in_words(left)} left")
         saved = self.saved()
         if saved is not None:
@@ -112,5 +113,5 @@ def heartbeat_details(done: PassDone | None, seconds_a_pass: float) -> dict[str,
         "pass": done.number,
         "live": done.live,
         "fits": len(done.fits),
-        "seconds_left": None if left is None else round(left, 1),
+        "seconds_left": None if left is None or done.sample else round(left, 1),
     }

@@ -36,7 +36,8 @@ from gmm_dask.drive import drive
 from gmm_dask.fits.em import EM
 from gmm_dask.fits.restart import Restart
 from gmm_dask.fits.squarem import Squarem
-from gmm_dask.search import Ground, restarts
+from gmm_dask.initial import Ground
+from gmm_dask.search import restarts
 
 K, D = 20, 10
 SPREAD = {"separated": 3.0, "overlapping": 1.2, "heavily overlapping": 0.7}

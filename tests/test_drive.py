@@ -11,7 +11,8 @@ from gmm_dask.blocks import ArraySource
 from gmm_dask.drive import Interrupted, drive
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.fits.base import Outcome
-from gmm_dask.search import Grid, Ground, restarts
+from gmm_dask.initial import Ground
+from gmm_dask.search import Grid, restarts
 from tests.strategies import clusters, frame_of
 
 X, _ = clusters(500, 2, 4, apart=4.0)

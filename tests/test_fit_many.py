@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gmm_dask import ConfigError, GaussianMixture, fit_many
-from gmm_dask.search import INIT_PARAMS
+from gmm_dask.initial import INIT_PARAMS
 from tests.strategies import KINDS, clusters
 
 X, _ = clusters(240, 2, 3, seed=4, apart=8.0)
@@ -17,7 +17,8 @@ WORDS = {"tol": 1e-4, "max_iter": 1000, "random_state": 3}
 @pytest.mark.parametrize("init", INIT_PARAMS)
 def test_a_fit_alone_and_in_the_grid_agree(init):
     # plain EM in both: a jump of an accelerated fit magnifies the last bits of a shared pass
-    grid = fit_many(X, [1, 3], KINDS, n_init=2, init_params=init, accelerate=False, **WORDS)
+    plain = {"accelerate": False, "race": False, **WORDS}
+    grid = fit_many(X, [1, 3], KINDS, n_init=2, init_params=init, **plain)
     for kind in KINDS:
         alone = GaussianMixture(3, covariance_type=kind, n_init=2, init_params=init, **WORDS).fit(X)
         i = [(c.covariance_type, c.n_components) for c in grid.result.candidates].index((kind, 3))

@@ -7,7 +7,8 @@ import pytest
 
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import RelativeFloor, Ridge
-from gmm_dask.search import AUTO, Grid, Ground, floor_of, restarts, template
+from gmm_dask.initial import AUTO, Ground
+from gmm_dask.search import Grid, floor_of, restarts, template
 from tests.strategies import KINDS, clusters, frame_of
 
 X, _ = clusters(300, 3, 3)
@@ -80,5 +81,5 @@ def test_floors():
 def test_words_are_checked():
     with pytest.raises(ConfigError, match=r"'ful'; one of full"):
         Grid((2,), ("ful",))
-    with pytest.raises(ConfigError, match=r"'k-means'; one of auto, kmeans"):
+    with pytest.raises(ConfigError, match=r"'k-means'; one of auto, merging, kmeans"):
         Grid((2,), init_params="k-means")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.mixture import GaussianMixture
 
 from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.fits.base import Outcome
@@ -13,7 +14,9 @@ from gmm_dask.fits.em import EM
 from gmm_dask.fits.restart import Restart
 from gmm_dask.folds.compare import Comparison
 from gmm_dask.folds.score import Score
-from gmm_dask.selection import Candidate, RestartSummary, best_restarts, choose, problems_of
+from gmm_dask.problems import problems_of
+from gmm_dask.selection import Candidate, best_restarts, choose
+from gmm_dask.summaries import RestartSummary
 from tests.oracle import Oracle, e_step
 from tests.strategies import KINDS, ask, clusters, mixture_near, mixture_of
 
@@ -57,6 +60,15 @@ def test_criteria_by_their_definitions(kind, K):
         assert c.icl == pytest.approx(c.bic)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("D", [1, 5])
+def test_parameters_are_counted_as_scikit_learn_does(kind, K, D):
+    rows, _ = clusters(200, D, 3)
+    twin = GaussianMixture(K, covariance_type=kind, max_iter=200, reg_covar=1e-3).fit(rows)
+    assert mixture_near(rows, kind, K).n_parameters == twin._n_parameters()
+
+
 def faked(**values) -> Candidate:
     """Return a candidate whose criteria are these."""
 
@@ -64,6 +76,7 @@ def faked(**values) -> Candidate:
         bic = values.get("bic", 0.0)
         aic = values.get("aic", 0.0)
         icl = values.get("icl", 0.0)
+        icl_map = values.get("icl_map", 0.0)
         n_parameters = values.get("p", 1)
 
     base = candidate()
@@ -73,7 +86,7 @@ def faked(**values) -> Candidate:
     return Fake(base.mixture, (best,), (), base.score, 1e-3, held, 0.0)
 
 
-@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "icl_map"])
 def test_the_smallest_is_chosen(criterion):
     assert choose([faked(**{criterion: v}) for v in (3.0, 1.0, 2.0)], criterion) == 1
 
@@ -86,7 +99,21 @@ def test_degenerate_candidates_lose_however_good():
     flat = faked(bic=-1e9, problems=("component 0 is flat",))
     singular = faked(bic=-1e9, outcome="DEGENERATE")
     assert choose([flat, faked(bic=5.0), singular]) == 1
-    assert choose([faked(bic=7.0, problems=("x",)), flat]) == 1
+
+
+def test_where_all_are_degenerate_the_likelihood_does_not_rank():
+    """It grows without bound as a component collapses."""
+    flat = [faked(bic=-1e9, p=9, problems=("x",)), faked(bic=-1e3, p=5, problems=("x",))]
+    for criterion in ("bic", "held_out", "stability"):
+        assert choose(flat, criterion) == 1
+        assert choose(flat[::-1], criterion) == 0
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_nan_is_the_worst(criterion):
+    nan = float("nan")
+    assert choose([faked(**{criterion: v}) for v in (nan, 3.0, nan, 2.0)], criterion) == 3
+    assert choose([faked(held=v) for v in (nan, -3.0, nan, -2.0)], "held_out") == 3
 
 
 def test_one_standard_error_takes_the_smallest_model_near_the_best():
@@ -115,6 +142,8 @@ def test_starts_agree_counts_restarts_at_the_best_optimum():
     near = [FINE._replace(number=i, lower_bound=b) for i, b in enumerate((-1.0, -1.005, -1.02, -9))]
     assert replace(c, restarts=tuple(near), tol=1e-3).starts_agree == 2
     assert replace(c, restarts=tuple(near), tol=1e-12).starts_agree == 1
+    near[1] = near[1]._replace(outcome="DROPPED")  # its likelihood may be that of a sample
+    assert replace(c, restarts=tuple(near), tol=1e-3).starts_agree == 1
 
 
 def test_problems_name_flat_and_empty_components():

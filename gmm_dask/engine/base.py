@@ -32,7 +32,7 @@ class PassRecord:
     retries : int
         Times the pass was started again after a loss.
     workers_lost : int
-        Workers that left during the pass.
+        Workers that left since the last pass of this engine was recorded.
     rows_digest : str
         Digest of all rows as they were read, in the plan's blocks: equal in every pass over one
         source by one plan.

@@ -16,15 +16,9 @@ from gmm_dask.blocks import Source
 from gmm_dask.engine.base import Engine, Run
 from gmm_dask.engine.dask_graph import block_of, pass_graph
 from gmm_dask.engine.dask_placement import Cluster, Placement, choose_cache, look_at
-from gmm_dask.engine.dask_wait import (
-    BROKEN,
-    Lost,
-    Watch,
-    address,
-    memory_kills,
-    outcome,
-    require_workers,
-)
+from gmm_dask.engine.dask_roll import RollCall
+from gmm_dask.engine.dask_wait import BROKEN, address, require_package, require_workers
+from gmm_dask.engine.dask_watch import Lost, Watch, memory_kills, outcome
 from gmm_dask.engine.memory import Cache, Projection, check, human_bytes, project
 from gmm_dask.engine.partial import Partial, Question
 from gmm_dask.errors import ClusterError, ConfigError
@@ -89,6 +83,7 @@ class DaskEngine(Engine):
         self.cache = cache
         self.timeout = timeout
         self.retries = retries
+        self._roll = RollCall(client)
         self._placements: list[Placement] = []
         self._checked = 0
         self._cluster = Cluster(0, 0, 1, None, float("inf"))
@@ -115,19 +110,20 @@ class DaskEngine(Engine):
 
     def _run(self, question: Question, source: Source) -> Run:
         """Run one pass, again after a loss, up to `retries` times."""
-        lost = 0
         for attempt in range(self.retries + 1):
-            watch = Watch(self.client, uuid.uuid4().hex, self.timeout)
-            watch.workers = set(require_workers(self.client, self.timeout))
+            require_workers(self.client, self.timeout)
+            first = not self._roll.workers
+            self._roll.look(self.timeout)
+            if first:
+                require_package(self.client)
+            watch = Watch(self._roll, uuid.uuid4().hex, self.timeout)
             try:
                 root = self._attempt(question, source, watch)
             except Lost as loss:
-                watch.roll_call()
-                lost += watch.lost
                 last = self._explained(loss, question, source)
             else:
-                watch.roll_call()
-                return Run(root, attempt, lost + watch.lost)
+                self._roll.look(self.timeout)
+                return Run(root, attempt, self._roll.take())
         raise ClusterError(f"gave up after {self.retries + 1} attempts of one pass: {last}")
 
     def _attempt(self, question: Question, source: Source, watch: Watch) -> Partial:

@@ -3,31 +3,34 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import pkgutil
-import platform
 import socket
 import warnings
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from distributed import Client
-from threadpoolctl import threadpool_info
 
 from gmm_dask.blocks import ArraySource, Source
 from gmm_dask.engine.dask_placement import look_at
 from gmm_dask.engine.dask_wait import NoAnswer, address, call, require_workers, seconds
-from gmm_dask.errors import ClusterError, DeadlineError
+from gmm_dask.engine.platform import FOR_PEOPLE, OWN, PACKAGES, STRICT, joined, platform_facts
+from gmm_dask.errors import ClusterError, DeadlineError, PlatformWarning
 from gmm_dask.version import __version__
 
-PACKAGES = ("numpy", "scipy", "llvmlite", "zarr", "dask", "distributed")
 NAMED = 3  # workers named in a message
+
+Facts = Mapping[str, str]
 
 
 def check_workers(
-    client: Client, source: Source, timeout: float = 300.0, wait_for: int = 1
+    client: Client,
+    source: Source,
+    timeout: float = 300.0,
+    wait_for: int = 1,
+    describe: Callable[[], Facts] = platform_facts,
 ) -> dict[str, Any]:
     """Ask every worker whether it can take part, and describe them for the manifest.
 
@@ -40,66 +43,46 @@ def check_workers(
         Seconds for each question.
     wait_for : int
         Workers to wait for first.
+    describe : callable
+        Returns what results of the process that calls it rest on; asked of each worker and here.
 
     Returns
     -------
     dict
-        ``workers``, ``threads``, ``versions`` (of the driver, and so of all), ``cpus`` and
-        ``blas`` (every kind found), in JSON types.
+        ``workers``, ``threads``, ``rests_on`` (what was described, every kind found, the driver's
+        included) and ``warnings`` (sentences), in JSON types.
 
     Raises
     ------
     DeadlineError
         If too few workers came, or one did not answer in time.
     ClusterError
-        If workers lack the package, have other versions or cannot read the source.
+        If workers lack the package, have another version or other code of it, or cannot read the
+        source.
 
     Warns
     -----
-    UserWarning
-        If workers have different CPUs or BLAS kernels: results may then differ in the last bits.
+    PlatformWarning
+        If workers have other versions of other packages than the driver, or different processors
+        or BLAS among themselves: results may then differ in the last bits.
     """
     require_workers(client, timeout, wait_for)
     _check_packages(client, timeout)
-    found = _ask(client, probe, timeout)
+    found = _ask(client, describe, timeout)
     _check_failures(client, found)
-    mine = probe()
-    _check_versions(client, mine, found)
+    mine = describe()
+    _check_code(client, mine, found)
     _check_source(client, source, timeout)
-    return _described(client, mine, found, timeout)
-
-
-def probe() -> dict[str, Any]:
-    """Return versions, CPU and BLAS of this process."""
-    blas = {_blas(lib) for lib in threadpool_info() if lib["user_api"] == "blas"}
+    cluster = look_at(client, timeout)
+    told = list(differences(mine, found))
+    for sentence in told:
+        warnings.warn(sentence, PlatformWarning, stacklevel=2)
     return {
-        "versions": {
-            "python": ".".join(platform.python_version_tuple()[:2]),
-            "gmm_dask": __version__,
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
-        "cpu": _cpu(),
-        "blas": sorted(blas),
-        "host": socket.gethostname(),
+        "workers": cluster.workers,
+        "threads": cluster.threads,
+        "rests_on": joined([mine, *found.values()]),
+        "warnings": told,
     }
-
-
-def _blas(lib: Mapping[str, Any]) -> str:
-    """Return a BLAS in words: the architecture is the family of kernels it chose.
-
-    Without its version: numpy and scipy may each bring one, and either may not be loaded yet.
-    """
-    return f"{lib['internal_api']} {lib.get('architecture', '')}".strip()
-
-
-def _cpu() -> str:
-    """Return the model of the CPU."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def try_source(source: Source) -> str | None:
@@ -128,19 +111,26 @@ def _ask(client: Client, function: Callable[..., Any], timeout: float, *args: An
 
 def _check_packages(client: Client, timeout: float) -> None:
     """Raise ClusterError unless workers and scheduler can import what tasks are made of."""
-    needed = ["gmm_dask"] + (["pipeline"] if importlib.util.find_spec("pipeline") else [])
-    for package in needed:
-        # a function of the standard library: one of ours could not be sent where we are missing
-        name = f"{package}:__name__"
+    for package in filter(importlib.util.find_spec, OWN):
+        # a function of the standard library: one of ours could not be sent where we are missing,
+        # or are so old that it is not there
+        name = f"{package}:__version__" if package == "gmm_dask" else f"{package}:__name__"
+        expected = __version__ if package == "gmm_dask" else package
         found = _ask(client, pkgutil.resolve_name, timeout, name)
         found["the scheduler"] = _ask_scheduler(client, name, timeout)
-        missing = [place for place, answer in found.items() if answer != package]
+        missing = [place for place, answer in found.items() if not isinstance(answer, str)]
         if missing:
             raise ClusterError(
                 f"{_places(missing, len(found))} of {address(client)} cannot import {package} "
                 f"(driver {__version__}): {found[missing[0]]}. Use the same image or "
                 "environment on all"
             )
+        others = {
+            place: [f"{package} {expected} v {answer}"]
+            for place, answer in found.items()
+            if answer != expected
+        }
+        _refuse(client, others, len(found))
 
 
 def _ask_scheduler(client: Client, name: str, timeout: float) -> Any:
@@ -171,22 +161,25 @@ def _check_failures(client: Client, found: Mapping[str, Any]) -> None:
         )
 
 
-def _check_versions(client: Client, mine: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Raise ClusterError if a worker has other versions than the driver."""
-    wanted = mine["versions"]
+def _check_code(client: Client, mine: Facts, found: Mapping[str, Facts]) -> None:
+    """Raise ClusterError if a worker has other code than the driver."""
     differing = {
         place: [
-            f"{name} {wanted[name]} v {version}"
-            for name, version in answer["versions"].items()
-            if version != wanted[name]
+            f"{name} {mine.get(name, 'none')} v {facts.get(name, 'none')}"
+            for name in STRICT
+            if mine.get(name) != facts.get(name)
         ]
-        for place, answer in found.items()
+        for place, facts in found.items()
     }
-    places = [place for place, names in differing.items() if names]
-    if places:
+    _refuse(client, {place: names for place, names in differing.items() if names}, len(found))
+
+
+def _refuse(client: Client, differing: Mapping[str, list[str]], total: int) -> None:
+    """Raise ClusterError if there are places where something differs from the driver."""
+    if differing:
         listed = ", ".join(sorted({name for names in differing.values() for name in names}))
         raise ClusterError(
-            f"{_places(places, len(found))} of {address(client)} have other versions than the "
+            f"{_places(list(differing), total)} of {address(client)} have other versions than the "
             f"driver: {listed} (driver v worker). Use the same image or environment on all"
         )
 
@@ -205,27 +198,28 @@ def _check_source(client: Client, source: Source, timeout: float) -> None:
         )
 
 
-def _described(
-    client: Client, mine: Mapping[str, Any], found: Mapping[str, Any], timeout: float
-) -> dict[str, Any]:
-    """Return the manifest's account of the workers; warn if they are of several kinds."""
-    cpus = sorted({answer["cpu"] for answer in found.values()})
-    blas = sorted({"; ".join(answer["blas"]) for answer in found.values()})
-    for word, kinds in (("CPUs", cpus), ("BLAS kernels", blas)):
-        if len(kinds) > 1:
-            message = (
-                f"workers have different {word} ({', '.join(kinds)}): results may differ in the "
-                "last bits from run to run"
+def differences(mine: Facts, found: Mapping[str, Facts]) -> Iterator[str]:
+    """Yield a sentence for each fact in which workers differ, naming workers.
+
+    Packages must be those of the driver. Of processor and BLAS only the workers' own count: a
+    driver of another kind does the same share of every pass.
+    """
+    for name in dict.fromkeys(name for facts in found.values() for name in facts):
+        if name in (*STRICT, *FOR_PEOPLE):
+            continue
+        kinds = defaultdict(list)
+        for place, facts in found.items():
+            kinds[facts.get(name, "none")].append(place)
+        allowed = {mine.get(name, "none")} if name in PACKAGES else set()
+        if len({*kinds, *allowed}) > 1:
+            by_driver = f" (driver {mine.get(name, 'none')})" if allowed else ""
+            listed = "; ".join(
+                f"{kind} on {_places(places, len(found))}" for kind, places in sorted(kinds.items())
             )
-            warnings.warn(message, UserWarning, stacklevel=4)
-    cluster = look_at(client, timeout)
-    return {
-        "workers": cluster.workers,
-        "threads": cluster.threads,
-        "versions": dict(mine["versions"]),
-        "cpus": cpus,
-        "blas": blas,
-    }
+            yield (
+                f"workers have different {name}: {listed}{by_driver}. Sums may differ in the last "
+                "bits from run to run; use the same kind of machine and environment on all"
+            )
 
 
 def _places(places: list[str], total: int) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gmm_dask.estimator import outputs
+from gmm_dask.errors import ConfigError, DataError, DataWarning
+from gmm_dask.estimator import expected, outputs, sampling
 from gmm_dask.estimator.settings import check_words, seed_of
+from gmm_dask.estimator.wide import Given, given
 from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
+from gmm_dask.selection import Candidate
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -19,35 +23,129 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     n_features_in_: int
     mixture_: Mixture
+    noise_type_: str
     random_state: Any
+    missing: str
 
-    def predict(self, X: Any) -> Any:
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: whether NaN is taken depends on ``missing``."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "marginalize"
+        return tags
+
+    def predict(self, X: Any, *, noise: Any = None) -> Any:
         """Return the most probable component of each row, (N,) int64; lazy for Dask input."""
-        return outputs.apply(self._ready(X), self.mixture_, "label")
+        return self._apply("label", X, noise)
 
-    def predict_proba(self, X: Any) -> Any:
-        """Return responsibilities (N, K); lazy for Dask input."""
-        return outputs.apply(self._ready(X), self.mixture_, "resp")
+    def predict_proba(self, X: Any, *, noise: Any = None) -> Any:
+        """Return responsibilities (N, K); lazy for Dask input.
 
-    def score_samples(self, X: Any) -> Any:
-        """Return log densities (N,), natural log per unit volume; lazy for Dask input."""
-        return outputs.apply(self._ready(X), self.mixture_, "log_prob_norm")
+        Those of a row without any value are the weights.
+        """
+        return self._apply("resp", X, noise)
 
-    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002
-        """Return the mean log density of the rows."""
-        return outputs.candidate(self._ready(X), self.mixture_).log_likelihood_per_row
+    def score_samples(self, X: Any, *, noise: Any = None) -> Any:
+        """Return log densities (N,), natural log per unit volume; lazy for Dask input.
 
-    def bic(self, X: Any) -> float:
-        """Return Schwarz's criterion on X: smaller is better."""
-        return outputs.candidate(self._ready(X), self.mixture_).bic
+        Of a row with missing values: of what was observed, so densities of rows with different
+        columns are in different units; 0 for a row without any value. Of a row with noise: of the
+        noisy row.
+        """
+        return self._apply("log_prob_norm", X, noise)
 
-    def aic(self, X: Any) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,  # noqa: ARG002
+        *,
+        sample_weight: Any = None,
+        noise: Any = None,
+    ) -> float:
+        """Return the mean log density of the rows, weighted by `sample_weight`."""
+        return self._criteria(X, sample_weight, noise).log_likelihood_per_row
+
+    def bic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
+        """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights."""
+        return self._criteria(X, sample_weight, noise).bic
+
+    def aic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
         """Return Akaike's criterion on X: smaller is better."""
-        return outputs.candidate(self._ready(X), self.mixture_).aic
+        return self._criteria(X, sample_weight, noise).aic
 
-    def icl(self, X: Any) -> float:
+    def icl(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
         """Return the integrated completed likelihood on X, soft entropy: smaller is better."""
-        return outputs.candidate(self._ready(X), self.mixture_).icl
+        return self._criteria(X, sample_weight, noise).icl
+
+    def impute(
+        self,
+        X: Any,
+        *,
+        noise: Any = None,
+        return_std: bool = False,
+        return_cov: bool = False,
+        n_draws: int | None = None,
+        random_state: Any = 0,
+    ) -> Any:
+        """Return rows with missing values (NaN) replaced by what the model expects of them.
+
+        Whatever the word ``missing`` is; values that are there stay as they are. Means are the
+        best guess for each value; statistics of rows so filled are too narrow, those of several
+        draws are not. Lazy for Dask input (arrays, for dataframes too).
+
+        Parameters
+        ----------
+        X : (N, D)
+        noise : (N, D) variances or (N, D, D) covariances of the values, optional
+        return_std : bool
+            Return conditional standard deviations (N, D), too; 0 for values that are there.
+        return_cov : bool
+            Return conditional covariances (N, D, D), too.
+        n_draws : int, optional
+            Return so many draws (n_draws, N, D) instead, from the joint distribution of the
+            missing values given the others.
+        random_state : int or RandomState
+            Of the draws; those of a row depend on its number and the seed alone.
+
+        Raises
+        ------
+        ConfigError
+            More than one of `return_std`, `return_cov` and `n_draws` is asked for.
+        """
+        if bool(return_std) + bool(return_cov) + (n_draws is not None) > 1:
+            raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
+        check_is_fitted(self)
+        rows = self._validated(X, reset=False, holes=True)
+        parts = given(self.n_features_in_, "marginalize", None, noise)
+        if n_draws is not None:
+            check_words({"n_draws": n_draws})
+            seed = seed_of(random_state)
+            return expected.imputed_draws(rows, self.mixture_, parts, n_draws, seed)
+        spread = "variance" if return_std else "covariance" if return_cov else ""
+        return expected.imputed(rows, self.mixture_, parts, spread)
+
+    def deconvolve(self, X: Any, noise: Any) -> tuple[Any, Any]:
+        """Return the posterior mean (N, D) and covariance (N, D, D) of each row's true value.
+
+        Given the row, its noise and the model (Bayes' rule): values with large noise are drawn
+        towards the components, exact ones stay. Lazy for Dask input (arrays).
+
+        Parameters
+        ----------
+        X : (N, D)
+        noise : (N, D) variances or (N, D, D) covariances
+            Source units squared; an infinite variance says that a value is missing.
+
+        References
+        ----------
+        Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
+        """
+        rows = self._ready(X)
+        if noise is None:
+            raise DataError(
+                "deconvolve needs the noise of the rows; for exact ones there is impute"
+            )
+        parts = given(self.n_features_in_, self.missing, None, noise)
+        return expected.true_values(rows, self.mixture_, parts)
 
     @property
     def n_parameters(self) -> int:
@@ -56,7 +154,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self.mixture_.n_parameters
 
     def sample(
-        self, n_samples: int = 1, *, ordered: bool = False, chunks: int | None = None
+        self,
+        n_samples: int = 1,
+        *,
+        ordered: bool = False,
+        chunks: int | None = None,
+        noise: Any = None,
     ) -> tuple[Any, Any]:
         """Return random rows (n, D) of the fitted model and their components (n,).
 
@@ -67,25 +170,51 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             Sort the rows by component, as scikit-learn does; not with `chunks`.
         chunks : int, optional
             Return Dask arrays with so many rows a chunk; the rows do not depend on it.
+        noise : (D,), (n, D) or (n, D, D), optional
+            Variances of all rows, variances or covariances of each: the same rows come out as
+            they would be observed, with errors added, NaN where a variance is infinite.
         """
         check_is_fitted(self)
         if chunks is not None:
             check_words({"chunks": chunks})
         seed = seed_of(self.random_state)
-        return outputs.sample(self.mixture_, n_samples, seed, ordered=ordered, chunks=chunks)
+        noise = sampling.noise_of_samples(noise, n_samples, self.mixture_.n_columns)
+        draw = sampling.Draw(self.mixture_, seed, noise)
+        return sampling.sample(draw, n_samples, ordered=ordered, chunks=chunks)
 
     def to_sklearn(self) -> Any:
         """Return a fitted ``sklearn.mixture.GaussianMixture`` with the same parameters."""
         check_is_fitted(self)
         return outputs.to_sklearn(self)
 
+    def _apply(self, output: str, X: Any, noise: Any) -> Any:
+        """Return an output for each row."""
+        rows = self._ready(X)
+        return outputs.apply(rows, self.mixture_, output, self._parts(None, noise))
+
+    def _criteria(self, X: Any, sample_weight: Any, noise: Any) -> Candidate:
+        rows = self._ready(X)
+        return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise))
+
+    def _parts(self, sample_weight: Any, noise: Any) -> Given:
+        """Return what comes beside the rows, and tell of noise that may have been forgotten."""
+        if noise is None and getattr(self, "noise_type_", "none") != "none":
+            message = (
+                "the model was fitted with noise and describes true values; without noise these "
+                "rows are taken as exact (noise of zeros says so)"
+            )
+            warnings.warn(message, DataWarning, stacklevel=4)
+        return given(self.n_features_in_, self.missing, sample_weight, noise)
+
     def _ready(self, X: Any) -> Any:
         check_is_fitted(self)
-        return self._validated(X, reset=False)
+        return self._validated(X, reset=False, holes=self.missing == "marginalize")
 
-    def _validated(self, X: Any, *, reset: bool) -> Any:
+    def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
         if not is_lazy(X):
+            # a fit counts bad values by column in its first pass
+            finite = False if reset else "allow-nan" if holes else True
             return validate_data(
                 self,
                 as_numbers(X),
@@ -93,7 +222,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 dtype=[np.float64, np.float32],
                 order="C",
                 ensure_min_samples=2 if reset else 1,
-                ensure_all_finite=not reset,  # a fit counts bad values by column in its first pass
+                ensure_all_finite=finite,
             )
         names, n_columns = column_names(X), outputs.width(X)
         if reset:
@@ -118,3 +247,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.covariances_ = mixture.covariances
         self.precisions_cholesky_ = outputs.precisions_cholesky(mixture)
         self.precisions_ = outputs.precisions(mixture, self.precisions_cholesky_)
+
+    def _adopt(self, candidate: Candidate) -> None:
+        """Set the fitted attributes from a candidate."""
+        self._set(candidate.mixture)
+        self.candidate_: Candidate = candidate
+        self.converged_ = candidate.converged
+        self.n_iter_ = candidate.best.n_iter
+        self.lower_bounds_ = list(candidate.lower_bounds)
+        self.lower_bound_ = candidate.best.lower_bound

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
-from gmm_dask.errors import DegenerateWarning
 from gmm_dask.estimator.fitted import FittedMixture
 from gmm_dask.estimator.models import load_attributes, save_attributes
+from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
 from gmm_dask.estimator.settings import (
     check_settings,
     check_words,
@@ -21,9 +20,9 @@ from gmm_dask.estimator.settings import (
     going_on,
     seed_of,
 )
-from gmm_dask.fits.base import Outcome
-from gmm_dask.inputs import open_engine, open_source
-from gmm_dask.many import GridResult, run_grid
+from gmm_dask.estimator.wide import given, joined_source
+from gmm_dask.inputs import open_engine
+from gmm_dask.many import run_grid
 from gmm_dask.search import Grid
 from gmm_dask.selection import Candidate
 from gmm_dask.state import CheckpointSettings
@@ -73,6 +72,12 @@ class GaussianMixture(FittedMixture):
     verbose : int, default 0
         1 prints a line every `verbose_interval` passes.
     verbose_interval : int, default 10
+    missing : {"error", "marginalize"}, default "error"
+        What NaN is: refused, or a value that was not measured, assumed missing at random.
+    compute_dtype : {"float64", "float32"}, default "float64"
+        In which passes over complete rows compute. float32 is refused where its error might
+        exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise or
+        weights are computed in float64 whatever it says.
 
     Attributes
     ----------
@@ -88,6 +93,10 @@ class GaussianMixture(FittedMixture):
         The same after each pass.
     n_features_in_ : int
     feature_names_in_ : (D,) of str, only for data with column names
+    noise_type_ : {"none", "diag", "full"}
+        What noise the rows of the fit had.
+    weighted_ : bool
+        Whether they had weights.
     mixture_ : Mixture
         The frozen value behind all of these.
     candidate_ : Candidate
@@ -120,6 +129,8 @@ class GaussianMixture(FittedMixture):
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
+        missing: str = "error",
+        compute_dtype: str = "float64",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -135,12 +146,16 @@ class GaussianMixture(FittedMixture):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.missing = missing
+        self.compute_dtype = compute_dtype
 
     def fit(
         self,
         X: Any,
         y: Any = None,  # noqa: ARG002  # scikit-learn's convention
         *,
+        sample_weight: Any = None,
+        noise: Any = None,
         checkpoint: Any = None,
         resume: str = "auto",
         callback: Callable[[PassDone], None] | None = None,
@@ -152,6 +167,13 @@ class GaussianMixture(FittedMixture):
         ----------
         X : (N, D) array, dataframe, Dask array or dataframe, zarr array or Source
         y : ignored
+        sample_weight : (N,), optional
+            Weight 2 counts as the row twice, weight 0 as its absence.
+        noise : (N, D) or (N, D, D), optional
+            Variances or covariances of each row's errors, source units squared; the mixture then
+            is that of the true values (extreme deconvolution). An infinite variance says that a
+            value is missing. Weights and noise come as X does: arrays in memory, or Dask
+            collections (cut as X is) beside Dask data; noise beside stored data may be stored.
         checkpoint : path, optional
             Folder in which the fit is saved every minute, and from which it goes on.
         resume : {"auto", "never", "require"}
@@ -172,67 +194,33 @@ class GaussianMixture(FittedMixture):
         check_words({"resume": resume, "on_interrupt": on_interrupt})
         last = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         data = self._validated(X, reset=True)
-        source = open_source(data, self._names())
+        D = self.n_features_in_
+        parts = given(D, self.missing, sample_weight, noise, self.compute_dtype)
+        source = joined_source(data, parts, self._names())
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
-        given = going_on(self, last, source) if last else given_parameters(self, source)
+        start = going_on(self, last, D) if last else given_parameters(self, D)
+        shown = printer(self.verbose, self.verbose_interval)
         settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
         with engine:
             result = run_grid(
                 source,
-                self._grid(seed, 1 if last else int(self.n_init)),
+                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout),
                 engine,
-                given=given,
+                given=start,
                 checkpoint=settings,
-                watch=[w for w in (callback, self._printer()) if w],
+                watch=[w for w in (callback, shown) if w],
                 on_interrupt=on_interrupt,
             )
-        self._take(result)
+        self._describe(parts.layout)
+        self._adopt(result.candidates[0])
+        warn_of(result)
         return self
 
-    def _grid(self, seed: int, n_init: int) -> Grid:
-        return Grid(
-            (int(self.n_components),),
-            (self.covariance_type,),
-            n_init,
-            self.init_params,
-            float(self.tol),
-            int(self.max_iter),
-            self.reg_covar,
-            seed,
-        )
-
-    def _printer(self) -> Callable[[PassDone], None] | None:
-        if not self.verbose:
-            return None
-        every = max(int(self.verbose_interval), 1)
-
-        def show(done: PassDone) -> None:
-            if done.number % every == 0 or not done.live:
-                bound = done.best.lower_bound
-                print(f"pass {done.number}  {done.live} live  log-likelihood per row {bound:.7f}")
-
-        return show
-
-    def _take(self, result: GridResult) -> None:
-        """Set the fitted attributes from the only candidate, and warn where it is due."""
-        candidate = result.candidates[0]
-        self._adopt(candidate)
-        if candidate.best.outcome != Outcome.CONVERGED.name and not result.interrupted:
-            text = Outcome[candidate.best.outcome].value
-            warnings.warn(f"best restart: {text}", ConvergenceWarning, stacklevel=3)
-        if candidate.best.problems:
-            message = "; ".join(candidate.best.problems)
-            warnings.warn(message, DegenerateWarning, stacklevel=3)
-
-    def _adopt(self, candidate: Candidate) -> None:
-        """Set the fitted attributes from a candidate."""
-        self._set(candidate.mixture)
-        self.candidate_: Candidate = candidate
-        self.converged_ = candidate.converged
-        self.n_iter_ = candidate.best.n_iter
-        self.lower_bounds_ = list(candidate.lower_bounds)
-        self.lower_bound_ = candidate.best.lower_bound
+    def _describe(self, layout: RowLayout) -> None:
+        """Record what the rows of the fit were like."""
+        self.noise_type_ = layout.noise or "none"
+        self.weighted_ = layout.sample_weight
 
     @classmethod
     def from_candidate(
@@ -247,16 +235,8 @@ class GaussianMixture(FittedMixture):
         names : sequence of D str, optional
             Names of the columns.
         """
-        model = cls(
-            candidate.n_components,
-            covariance_type=candidate.covariance_type,
-            tol=grid.tol,
-            reg_covar=grid.reg_covar,
-            max_iter=grid.max_iter,
-            n_init=grid.n_init,
-            init_params=grid.init_params,
-            random_state=grid.seed,
-        )
+        model = cls(**words_of(candidate, grid))
+        model._describe(layout_of(grid, candidate.mixture.n_columns))
         model.n_features_in_ = candidate.mixture.n_columns
         if names is not None:
             model.feature_names_in_ = np.asarray(names, dtype=object)
@@ -264,9 +244,16 @@ class GaussianMixture(FittedMixture):
         model._adopt(candidate)
         return model
 
-    def fit_predict(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,  # noqa: ARG002
+        *,
+        sample_weight: Any = None,
+        noise: Any = None,
+    ) -> Any:
         """Fit and return the label of each row; see `fit` and `predict`."""
-        return self.fit(X).predict(X)
+        return self.fit(X, sample_weight=sample_weight, noise=noise).predict(X, noise=noise)
 
     def save(self, path: Any, extra: dict[str, Any] | None = None) -> None:
         """Write the fitted model to a zarr folder, without pickle; see `load`.

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gmm_dask.blocks import Block, FloatArray, Source
-from gmm_dask.errors import ConfigError, DataError
+from gmm_dask.blocks import Block, FloatArray, RowLayout, Source
+from gmm_dask.engine.base import Engine
+from gmm_dask.errors import DataError, DataWarning
+from gmm_dask.estimator.wide import Given, joined, joined_source
+from gmm_dask.first_pass import check_finite
+from gmm_dask.folds.columns import Columns
+from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.score import Score
 from gmm_dask.inputs import is_dask, open_engine, open_source
 from gmm_dask.mixture import Mixture
-from gmm_dask.rows import RowFunction, draw_rows
+from gmm_dask.rows import RowFunction
 from gmm_dask.selection import Candidate
+from gmm_dask.stats import batch
 
 
 def width(data: Any) -> int:
@@ -27,36 +34,67 @@ def width(data: Any) -> int:
     return int(data.shape[1])
 
 
-def apply(data: Any, mixture: Mixture, output: str) -> Any:
-    """Return labels, responsibilities or log densities of rows, lazily for Dask collections."""
-    function = RowFunction(mixture, output)
-    if isinstance(data, np.ndarray):
-        return function(data)
-    if is_dask(data):
+def apply(data: Any, mixture: Mixture, output: str, parts: Given) -> Any:
+    """Return an output for each row, lazily for Dask collections; see `RowFunction`."""
+    layout = parts.layout
+    function = RowFunction(mixture, output, None if layout.plain else layout)
+    rows = joined(data, parts)
+    if isinstance(rows, np.ndarray):
+        if layout.missing and output in ("label", "resp", "log_prob_norm"):
+            _tell_of_empty(rows[:, : layout.n_columns])
+        return function(rows)
+    if is_dask(rows):
         from gmm_dask.engine.dask_rows import map_rows
 
-        n_outputs = mixture.n_components if output == "resp" else None
         dtype = np.int64 if output == "label" else np.float64
-        return map_rows(data, function, n_outputs, dtype, output)
-    engine, source = open_engine(open_source(data))
+        return map_rows(rows, function, function.n_outputs, dtype, output)
+    engine, source = open_engine(open_source(rows))
     with engine:
         return np.concatenate(engine.map(partial(_of_block, function), source))
 
 
 def _of_block(function: RowFunction, block: Block) -> Any:
-    return function(block.values)
+    return function(block.values, block.start)
 
 
-def candidate(data: Any, mixture: Mixture) -> Candidate:
+def _tell_of_empty(values: Any) -> None:
+    """Warn of rows without any value: what is said of them is what the model says of any row."""
+    empty = np.isnan(values).all(axis=1)
+    if empty.any():
+        message = (
+            f"{int(empty.sum())} of {len(empty)} rows hold no value (first: row "
+            f"{int(empty.argmax())}): their responsibilities are the weights, their log density 0"
+        )
+        warnings.warn(message, DataWarning, stacklevel=5)
+
+
+def candidate(data: Any, mixture: Mixture, parts: Given) -> Candidate:
     """Return the criteria of a mixture on data, in one pass."""
-    engine, source = open_engine(open_source(data))
+    engine, source = open_engine(joined_source(data, parts))
     with engine:
-        return score_candidate(engine, source, mixture)
+        return score_candidate(engine, source, mixture, parts.layout)
 
 
-def score_candidate(engine: Any, source: Source, mixture: Mixture) -> Candidate:
-    """Return the criteria of a mixture on a source."""
-    return Candidate(mixture, (), (), engine.fold(Score(mixture), source), 0.0)
+def score_candidate(
+    engine: Engine, source: Source, mixture: Mixture, layout: RowLayout
+) -> Candidate:
+    """Return the criteria of a mixture on a source.
+
+    Raises
+    ------
+    DataError
+        A row has an infinite value, NaN where it does not mean missing, an impossible weight or
+        noise; or no row has any weight.
+    """
+    rows = RowShare.all_rows(layout._replace(compute_dtype="float64"))
+    if rows is None:
+        return Candidate(mixture, (), (), engine.fold(Score(mixture), source), 0.0)
+    looked, score = engine.fold(batch([Columns(mixture.frame, rows), Score(mixture, rows)]), source)
+    pairs = np.ones_like(looked.pairs)  # unlike a fit, a score needs no value in every column
+    check_finite(looked._replace(pairs=pairs), source, missing=layout.missing)
+    if not float(score.n_rows) > 0:
+        raise DataError("no row has a value and a positive weight; at least one is needed")
+    return Candidate(mixture, (), (), score, 0.0)
 
 
 def precisions_cholesky(mixture: Mixture) -> FloatArray:
@@ -81,29 +119,6 @@ def precisions(mixture: Mixture, cholesky: FloatArray) -> FloatArray:
     with np.errstate(over="ignore"):
         product: FloatArray = cholesky @ np.swapaxes(cholesky, -1, -2)
     return product
-
-
-def sample(
-    mixture: Mixture, n_samples: int, seed: int, *, ordered: bool, chunks: int | None
-) -> tuple[Any, Any]:
-    """Return drawn rows and their components; see `GaussianMixture.sample`."""
-    if n_samples < 1:
-        raise ConfigError(
-            f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
-            "sample."
-        )
-    if chunks is None:
-        values, labels = draw_rows(mixture, seed, 0, n_samples)
-        order = np.argsort(labels, kind="stable") if ordered else slice(None)
-        return values[order], labels[order]
-    if ordered:
-        raise ConfigError("ordered rows need all labels at once: leave chunks out, or ordered")
-    from gmm_dask.engine.dask_rows import sample_array
-
-    draw = partial(draw_rows, mixture, seed)
-    D = mixture.n_columns
-    rows = sample_array(draw, n_samples, D, chunks, labels=False)
-    return rows, sample_array(draw, n_samples, D, chunks, labels=True)
 
 
 def to_sklearn(model: Any) -> Any:
@@ -131,7 +146,12 @@ def to_sklearn(model: Any) -> Any:
 
 
 def as_table(candidate: Candidate) -> dict[str, Any]:
-    """Return the criteria of a candidate by name."""
+    """Return the criteria of a candidate by name; nan where one was not computed.
+
+    ``stability`` is the mean adjusted Rand index of the labels of the best restart with
+    ``restarts_compared`` others, ``stability_neighbours`` the same with the best restarts of the
+    next smaller and larger K of its covariance type; ``fowlkes_mallows`` by that index instead.
+    """
     return {
         "n_components": candidate.n_components,
         "covariance_type": candidate.covariance_type,
@@ -143,6 +163,11 @@ def as_table(candidate: Candidate) -> dict[str, Any]:
         "icl_map": candidate.icl_map,
         "held_out": candidate.held_out,
         "held_out_error": candidate.held_out_error,
+        "stability": candidate.stability,
+        "stability_neighbours": candidate.agreement.neighbours,
+        "fowlkes_mallows": candidate.agreement.restarts_fm,
+        "fowlkes_mallows_neighbours": candidate.agreement.neighbours_fm,
+        "restarts_compared": candidate.agreement.n_restarts,
         "starts_agree": candidate.starts_agree,
         "n_init": len(candidate.restarts),
         "n_iter": candidate.best.n_iter,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from gmm_dask.blocks import FloatArray, Source
+from gmm_dask.blocks import FloatArray
+from gmm_dask.criteria import CRITERIA
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import COVARIANCE_TYPES
+from gmm_dask.initial import INIT_PARAMS
 from gmm_dask.kernels.types import second_shape
 from gmm_dask.mixture import Mixture
-from gmm_dask.search import INIT_PARAMS
-from gmm_dask.selection import CRITERIA
 
 
 def check_settings(model: Any) -> None:
@@ -95,6 +95,9 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "on_interrupt": _among("raise", "return"),
     "resume": _among("auto", "never", "require"),
     "chunks": _at_least_one,
+    "n_draws": _at_least_one,
+    "missing": _among("error", "marginalize"),
+    "compute_dtype": _among("float64", "float32"),
 }
 
 
@@ -109,7 +112,7 @@ def seed_of(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def given_parameters(model: Any, source: Source) -> dict[str, FloatArray]:
+def given_parameters(model: Any, n_columns: int) -> dict[str, FloatArray]:
     """Return ``weights_init``, ``means_init`` and ``precisions_init``, checked, source units.
 
     Precisions come back as covariances.
@@ -119,7 +122,7 @@ def given_parameters(model: Any, source: Source) -> dict[str, FloatArray]:
     ConfigError
         Wrong shape, weights that do not sum to one, precisions that are not positive definite.
     """
-    K, D = int(model.n_components), len(source.columns)
+    K, D = int(model.n_components), n_columns
     given: dict[str, FloatArray] = {}
     if model.weights_init is not None:
         given["weights"] = _shaped("weights_init", model.weights_init, (K,))
@@ -136,7 +139,7 @@ def given_parameters(model: Any, source: Source) -> dict[str, FloatArray]:
     return given
 
 
-def going_on(model: Any, last: Mixture, source: Source) -> dict[str, FloatArray]:
+def going_on(model: Any, last: Mixture, n_columns: int) -> dict[str, FloatArray]:
     """Return the parameters of the last fit, from which a warm start goes on.
 
     Raises
@@ -145,7 +148,7 @@ def going_on(model: Any, last: Mixture, source: Source) -> dict[str, FloatArray]
         The last fit has another number of components or columns, or another covariance type.
     """
     found = (last.n_components, last.family.covariance_type, last.n_columns)
-    needed = (int(model.n_components), model.covariance_type, len(source.columns))
+    needed = (int(model.n_components), model.covariance_type, n_columns)
     if found != needed:
         raise ConfigError(
             f"warm_start: the last fit has (n_components, covariance_type, columns) {found}, now "

@@ -15,8 +15,9 @@ import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.errors import ConfigError, DataError
-from gmm_dask.families.floors import Floor, RelativeFloor
+from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.linalg import cholesky, inverse_factor, log_det_factor
+from gmm_dask.families.prior import CovariancePrior, covariance_mode, log_prior, shrunken_means
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -39,16 +40,29 @@ class Gaussian:
     ----------
     covariance_type : {"full", "tied", "diag", "spherical"}
     floor : RelativeFloor or Ridge
+    prior : CovariancePrior, optional
+        EM then maximises log-likelihood plus log prior.
+
+    Raises
+    ------
+    ConfigError
+        An unknown covariance type; a prior beside a ridge, which has no objective to add it to.
     """
 
     covariance_type: str
     floor: Floor
+    prior: CovariancePrior | None = None
 
     def __post_init__(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:
             raise ConfigError(
                 f"covariance_type is {self.covariance_type!r}; one of "
                 f"{', '.join(COVARIANCE_TYPES)} is needed"
+            )
+        if self.prior is not None and isinstance(self.floor, Ridge) and self.floor.added.any():
+            raise ConfigError(
+                "covariance_prior and reg_covar as a number exclude each other: both keep "
+                "covariances from collapsing; leave one of them out"
             )
 
     def prepare(self, params: GaussianParams, frame: Frame) -> GaussianPrepared:
@@ -105,13 +119,13 @@ class Gaussian:
     def maximize(
         self, params: GaussianParams, count: FloatArray, moments: GaussianMoments
     ) -> GaussianParams:
-        """Return the M-step of means and covariances.
+        """Return the M-step of means and covariances: their mode, where there is a prior.
 
         Parameters
         ----------
         params : GaussianParams
             The asking parameters, about whose means the moments were taken. Components without
-            rows keep them.
+            rows keep them, or fall back to the prior.
         count : (K,)
             Effective rows.
         moments : GaussianMoments
@@ -121,7 +135,17 @@ class Gaussian:
         step = np.where(alive[:, None], moments.first / n[:, None], 0.0)
         means = params.means + step
         second = self._about_new_mean(moments.second, count, step)
-        return GaussianParams(means, self._covariances(params, second, n, count, alive))
+        if self.prior is None:
+            return GaussianParams(means, self._covariances(params, second, n, count, alive))
+        rows = np.where(alive, count, 0.0)
+        mode = covariance_mode(self.prior, self.covariance_type, second, means, rows)
+        return GaussianParams(shrunken_means(self.prior, means, rows), self._floored(mode))
+
+    def log_prior(self, params: GaussianParams) -> float:
+        """Return the log prior of parameters up to a constant; 0 without a prior."""
+        if self.prior is None:
+            return 0.0
+        return log_prior(self.prior, self.covariance_type, params.means, params.covariances)
 
     def _about_new_mean(
         self, second: FloatArray, count: FloatArray, step: FloatArray
@@ -151,16 +175,23 @@ class Gaussian:
     ) -> FloatArray:
         old = params.covariances
         if self.covariance_type == "full":
-            new = np.where(alive[:, None, None], scatter / n[:, None, None], old)
-            return self.floor.full(0.5 * (new + new.transpose(0, 2, 1)))
+            return self._floored(np.where(alive[:, None, None], scatter / n[:, None, None], old))
         if self.covariance_type == "tied":
-            new = scatter / count.sum()
-            common: FloatArray = self.floor.full(0.5 * (new + new.T)[None])[0]
-            return common
+            return self._floored(scatter / count.sum())
         if self.covariance_type == "diag":
-            return self.floor.diag(np.where(alive[:, None], scatter / n[:, None], old))
+            return self._floored(np.where(alive[:, None], scatter / n[:, None], old))
         D = params.means.shape[1]
-        return self.floor.spherical(np.where(alive, scatter / (n * D), old))
+        return self._floored(np.where(alive, scatter / (n * D), old))
+
+    def _floored(self, covariances: FloatArray) -> FloatArray:
+        """Return covariances made symmetric and raised by the floor."""
+        S = covariances
+        if self.covariance_type == "full":
+            return self.floor.full(0.5 * (S + S.transpose(0, 2, 1)))
+        if self.covariance_type == "tied":
+            common: FloatArray = self.floor.full(0.5 * (S + S.T)[None])[0]
+            return common
+        return self.floor.diag(S) if self.covariance_type == "diag" else self.floor.spherical(S)
 
     def n_free(self, n_components: int, n_columns: int) -> int:
         """Return the number of free parameters of means and covariances."""

@@ -11,7 +11,7 @@ from gmm_dask.stats import Fold
 class Outcome(Enum):
     """How a fit ended; the text is the help."""
 
-    CONVERGED = "the last gain and the estimated remaining gain per row are below tol"
+    CONVERGED = "the last gain, the estimated remaining gain and the score norm are below tol"
     MAX_ITER = (
         "max_iter was reached first: (a) raise max_iter, or resume with a larger one, (b) raise "
         "tol, (c) components overlap: fewer of them converge faster"

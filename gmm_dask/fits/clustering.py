@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from gmm_dask.blocks import FloatArray
+from gmm_dask.blocks import FloatArray, IntArray
 
 
 def kmeans_centres(
@@ -35,12 +35,41 @@ def kmeans_centres(
     if len(points) < n_clusters:
         extra = np.resize(np.arange(len(points)), n_clusters - len(points))
         return np.concatenate([points, points[extra]])
-    model = KMeans(n_clusters, init="k-means++", n_init=1, random_state=seed)
+    model = _kmeans(points, weights, n_clusters, metric, seed)
+    centres: FloatArray = np.linalg.solve(metric.T, model.cluster_centers_.T).T
+    return centres
+
+
+def kmeans_labels(
+    points: FloatArray,
+    weights: FloatArray | None,
+    n_clusters: int,
+    metric: FloatArray,
+    seed: int,
+    max_iter: int,
+) -> IntArray:
+    """Return the cluster of each point (m,), some empty, after at most so many steps of Lloyd.
+
+    The rest is as for `kmeans_centres`; `n_clusters` is at most m.
+    """
+    model = _kmeans(points, weights, n_clusters, metric, seed, max_iter)
+    labels: IntArray = model.labels_.astype(np.int64)
+    return labels
+
+
+def _kmeans(
+    points: FloatArray,
+    weights: FloatArray | None,
+    n_clusters: int,
+    metric: FloatArray,
+    seed: int,
+    max_iter: int = 300,
+) -> KMeans:
+    model = KMeans(n_clusters, init="k-means++", n_init=1, max_iter=max_iter, random_state=seed)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
         model.fit(points @ metric, sample_weight=weights)
-    centres: FloatArray = np.linalg.solve(metric.T, model.cluster_centers_.T).T
-    return centres
+    return model
 
 
 def plusplus_centres(

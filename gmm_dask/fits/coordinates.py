@@ -1,11 +1,17 @@
 """Unconstrained coordinates of a mixture, in which an extrapolation is always a mixture.
 
-Weights are log ratios to the first, means are in units of each component's own standard
-deviations at the beginning of a cycle, covariances are log-Cholesky factors relative to the same.
+Weights are logarithms, means are in units of each component's own standard deviations at the
+beginning of a cycle, covariances are log-Cholesky factors relative to the same. Each is scaled by
+the root of its Fisher information per row in the complete data (rows with their labels), so that
+the Euclidean norm is, near the origin, the metric in which EM is self-adjoint: the rates that
+extrapolations read off two steps are then true averages of those of EM, and a component of few
+rows, whose parameters move much and matter little, does not drown the others.
 
 References
 ----------
-Pinheiro and Bates 1996, Stat. Comput. 6:289 (log-Cholesky).
+Pinheiro and Bates 1996, Stat. Comput. 6:289 (log-Cholesky); Dempster, Laird and Rubin 1977, J. R.
+Stat. Soc. B 39:1, section 3 (the rates of EM); Titterington 1984, J. R. Stat. Soc. B 46:257 (the
+information of the complete data).
 """
 
 from __future__ import annotations
@@ -35,27 +41,63 @@ class Coordinates:
 
     def pack(self, mixture: Mixture) -> FloatArray:
         """Return the coordinates of a mixture of the same family and size, (p,)."""
-        weights = np.maximum(mixture.weights, SMALLEST_WEIGHT)
-        ratios = np.log(weights[:, 1:] / weights[:, :1])
-        lower, unit = self._lower(mixture), self._unit()
         means = mixture.params.means - self.origin.params.means
-        whitened = np.einsum("kd,kde->ke", means, unit)
-        return np.concatenate([ratios.ravel(), whitened.ravel(), self._shape(lower).ravel()])
+        whitened = np.einsum("kd,kde->ke", means, self._unit()) * self._root()[:, None]
+        shape = self._shape(self._lower(mixture)) * self._shape_scale()
+        return np.concatenate([self._logs(mixture).ravel(), whitened.ravel(), shape.ravel()])
 
     def unpack(self, point: FloatArray) -> Mixture:
         """Return the mixture at some coordinates (p,)."""
         G, K = self.origin.weights.shape
         D = self.origin.n_columns
-        ratios, means, shape = np.split(point, [G * (K - 1), G * (K - 1) + K * D])
-        logits = np.concatenate([np.zeros((G, 1)), ratios.reshape(G, K - 1)], axis=1)
+        logs, means, shape = np.split(point, [G * K, G * K + K * D])
+        logits = logs.reshape(G, K) / self._roots()
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
         params = self.origin.params
-        back = np.linalg.solve(self._unit().transpose(0, 2, 1), means.reshape(K, D, 1))[:, :, 0]
+        whitened = means.reshape(K, D) / self._root()[:, None]
+        back = np.linalg.solve(self._unit().transpose(0, 2, 1), whitened[:, :, None])[:, :, 0]
+        scale = self._shape_scale()
+        covariances = self._covariances(shape.reshape(scale.shape) / scale)
         return replace(
             self.origin,
             weights=share / share.sum(axis=1, keepdims=True),
-            params=params._replace(means=params.means + back, covariances=self._covariances(shape)),
+            params=params._replace(means=params.means + back, covariances=covariances),
         )
+
+    def _logs(self, mixture: Mixture) -> FloatArray:
+        """Return centred log weights times the origin's root weights, (G, K).
+
+        The information of a multinomial is that of its logs about their mean under the weights.
+        """
+        logs = np.log(np.maximum(mixture.weights, SMALLEST_WEIGHT))
+        roots = self._roots()
+        centred: FloatArray = logs - (roots**2 * logs).sum(axis=1, keepdims=True)
+        return centred * roots
+
+    def _roots(self) -> FloatArray:
+        """Return the roots of the origin's weights, (G, K)."""
+        roots: FloatArray = np.sqrt(np.maximum(self.origin.weights, SMALLEST_WEIGHT))
+        return roots
+
+    def _root(self) -> FloatArray:
+        """Return the root of the share of rows of each component, (K,)."""
+        root: FloatArray = np.sqrt(np.maximum(self.origin.weights.mean(axis=0), SMALLEST_WEIGHT))
+        return root
+
+    def _shape_scale(self) -> FloatArray:
+        """Return root informations of the shape coordinates: diagonal 2, below it 1, per row.
+
+        With S = L T T' L' and T near 1, half the squared norm of ``L^{-1} dS L'^{-1}`` is
+        ``2 sum dt_ii^2 + sum_{i>j} dt_ij^2``.
+        """
+        D = self.origin.n_columns
+        kind, root = self.origin.family.covariance_type, self._root()
+        triangle: FloatArray = np.r_[np.full(D, np.sqrt(2.0)), np.ones(D * (D - 1) // 2)]
+        if kind == "tied":
+            return triangle[None]
+        if kind == "spherical":
+            return np.asarray(np.sqrt(2.0 * D) * root)
+        return np.outer(root, triangle if kind == "full" else triangle[:D])
 
     def _unit(self) -> FloatArray:
         """Return inverse Cholesky factors of the origin, (K, D, D)."""
@@ -83,15 +125,15 @@ class Coordinates:
         return np.concatenate([diagonal, below], axis=1)
 
     def _covariances(self, shape: FloatArray) -> FloatArray:
+        """Return covariances from log-Cholesky coordinates."""
         kind, D = self.origin.family.covariance_type, self.origin.n_columns
         start = self._lower(self.origin)
         if kind in ("diag", "spherical"):
-            deviations: FloatArray = start * np.exp(shape.reshape(start.shape))
+            deviations: FloatArray = start * np.exp(shape)
             return deviations**2
-        parts = shape.reshape(len(start), -1)
         relative = np.zeros_like(start)
-        relative[:, *np.tril_indices(D, -1)] = parts[:, D:]
-        relative[:, np.arange(D), np.arange(D)] = np.exp(parts[:, :D])
+        relative[:, *np.tril_indices(D, -1)] = shape[:, D:]
+        relative[:, np.arange(D), np.arange(D)] = np.exp(shape[:, :D])
         lower = start @ relative
         matrices = lower @ lower.transpose(0, 2, 1)
         return matrices[0] if kind == "tied" else matrices

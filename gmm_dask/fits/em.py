@@ -7,15 +7,17 @@ Dempster, Laird and Rubin 1977, J. R. Stat. Soc. B 39:1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from gmm_dask.errors import DataError
 from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.score_norm import score_norm
 from gmm_dask.fits.stopping import has_converged
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.mixture import Mixture, m_step
+from gmm_dask.mixture import Mixture, m_step, objective
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,12 @@ class EM:
     rows : RowShare, optional
         Training rows; all by default.
     lower_bounds : tuple of float
-        Log-likelihood per row seen by each E-step so far, before its M-step.
+        Log-likelihood per row seen by each E-step so far, before its M-step; with a prior, its log
+        is added (see `mixture.objective`).
     outcome : Outcome, optional
         None while running.
+    score_norm : float
+        Of the mixture of the last E-step; see `fits.score_norm`. inf before the first.
     """
 
     mixture: Mixture
@@ -43,6 +48,7 @@ class EM:
     rows: RowShare | None = None
     lower_bounds: tuple[float, ...] = ()
     outcome: Outcome | None = None
+    score_norm: float = math.inf
 
     @property
     def n_iter(self) -> int:
@@ -55,24 +61,24 @@ class EM:
 
     def tell(self, answer: EStepSums) -> EM:
         """Return the fit after the M-step of `answer`."""
-        per_row = float(answer.log_likelihood) / float(answer.n_rows)
-        bounds = (*self.lower_bounds, per_row)
+        bounds = (*self.lower_bounds, objective(self.mixture, answer))
         try:
             mixture = m_step(self.mixture, answer)
             mixture.family.validate(mixture.params)
         except DataError:
             return replace(self, lower_bounds=bounds, outcome=Outcome.DEGENERATE)
-        outcome = self._outcome(bounds)
-        return replace(self, mixture=mixture, lower_bounds=bounds, outcome=outcome)
+        norm = score_norm(self.mixture, mixture)
+        told = replace(self, mixture=mixture, lower_bounds=bounds, score_norm=norm)
+        return replace(told, outcome=told._outcome())
 
-    def _outcome(self, bounds: tuple[float, ...]) -> Outcome | None:
-        if has_converged(bounds, self.tol):
+    def _outcome(self) -> Outcome | None:
+        if has_converged(self.lower_bounds, self.tol, self.score_norm):
             return Outcome.CONVERGED
-        return Outcome.MAX_ITER if len(bounds) >= self.max_iter else None
+        return Outcome.MAX_ITER if self.n_iter >= self.max_iter else None
 
     def extended(self, tol: float, max_iter: int) -> EM:
         """Return the fit under another tolerance or limit, running again where it may go on."""
         again = replace(self, tol=tol, max_iter=max_iter)
         if self.outcome in (Outcome.DEGENERATE, Outcome.DROPPED):
             return again
-        return replace(again, outcome=again._outcome(self.lower_bounds) if self.n_iter else None)
+        return replace(again, outcome=again._outcome() if self.n_iter else None)

@@ -7,12 +7,20 @@ from typing import Any, NamedTuple
 
 from gmm_dask.blocks import FloatArray
 from gmm_dask.fits.base import Outcome
+from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.split import split_identical
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Fold
+
+KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
+    "": EM,
+    "squarem": Squarem,
+    "daarem": Daarem,
+}
 
 
 class Given(NamedTuple):
@@ -64,12 +72,14 @@ class Restart:
         Training rows.
     start : Start, optional
         None once EM runs.
-    em : EM or Squarem, optional
+    em : EM, Squarem or Daarem, optional
     given : Given
-    accelerate : bool
-        Jump ahead where plain EM is slow; see `Squarem`.
+    accelerate : {"", "squarem", "daarem"}
+        Jump ahead where plain EM is slow; see `Squarem` and `Daarem`.
     dropped : Dropped, optional
         Set where another restart was preferred.
+    spread : tuple of str
+        Sentences about identical components that were spread.
     """
 
     index: int
@@ -78,10 +88,11 @@ class Restart:
     max_iter: int
     rows: RowShare | None = None
     start: Start | None = None
-    em: EM | Squarem | None = None
+    em: EM | Squarem | Daarem | None = None
     given: Given = field(default_factory=Given)
-    accelerate: bool = False
+    accelerate: str = ""
     dropped: Dropped | None = None
+    spread: tuple[str, ...] = ()
 
     @property
     def template(self) -> Mixture:
@@ -126,15 +137,29 @@ class Restart:
     def tell(self, answer: Any) -> Restart:
         """Return the restart after the answer."""
         if self.em is not None:
-            return replace(self, em=self.em.tell(answer))
+            return replace(self, em=self.em.tell(answer))._parted()
         assert self.start is not None
         following = self.start.tell(answer)
         if isinstance(following, Mixture):
             return self.begin(following)
         return replace(self, start=following)
 
+    def _parted(self) -> Restart:
+        """Return the restart, begun again with identical components spread after its first step.
+
+        Not before: the first M-step of a tied model would draw them together again.
+        """
+        assert self.em is not None
+        if self.spread or self.em.n_iter != 1 or self.outcome is not None:
+            return self
+        parted = split_identical(self.em.mixture)
+        if not parted.sentences:
+            return self
+        em = KINDS[self.accelerate](parted.mixture, self.tol, self.max_iter, self.rows)
+        return replace(self, em=em, spread=parted.sentences)
+
     def begin(self, mixture: Mixture) -> Restart:
         """Return the restart with EM beginning at a mixture, given parameters put in place."""
-        kind = Squarem if self.accelerate else EM
+        kind = KINDS[self.accelerate]
         em = kind(self.given.into(mixture), self.tol, self.max_iter, self.rows)
         return replace(self, start=None, em=em)

@@ -20,18 +20,16 @@ import numpy as np
 from gmm_dask.errors import DataError
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.coordinates import Coordinates
-from gmm_dask.fits.stopping import ROUNDING, has_converged
+from gmm_dask.fits.guard import PLAIN_FIRST, is_acceptable, landed, stepped
+from gmm_dask.fits.score_norm import score_norm
+from gmm_dask.fits.stopping import has_converged, remaining
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.mixture import Mixture, m_step
+from gmm_dask.mixture import Mixture, objective
 
-PLAIN_FIRST = 10
-"""Plain EM steps before the first jump: far from the optimum jumps are wild."""
 LONGEST = 256.0
 REMEMBERED = 6
-COLLAPSE = 10.0
-"""A jump that gains more per row has fallen into a singularity, not found a mode."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ class Squarem:
         Passes, those of refused jumps included.
     rows : RowShare, optional
     lower_bounds : tuple of float
-        Log-likelihood per row of each mixture that was kept; never falls by more than rounding.
+        Log-likelihood per row of each mixture that was kept, its log prior added where there is
+        one; never falls by more than rounding.
     n_iter : int
         Passes.
     outcome : Outcome, optional
@@ -63,6 +62,8 @@ class Squarem:
     rates : tuple of float
         Factors by which EM shrank its error in the last cycles. A jump stirs up fast directions,
         which then hide the slow ones, so the slowest of several cycles counts.
+    score_norm : float
+        Of the last mixture that was kept; see `fits.score_norm`. inf before the first.
     """
 
     mixture: Mixture
@@ -77,6 +78,7 @@ class Squarem:
     limit: float = 1.0
     refused: int = 0
     rates: tuple[float, ...] = ()
+    score_norm: float = math.inf
 
     def ask(self) -> EStep:
         """Return the E-step of the present mixture."""
@@ -84,25 +86,22 @@ class Squarem:
 
     def tell(self, answer: EStepSums) -> Squarem:
         """Return the fit after the answer: a plain step, a jump, or a jump taken back."""
-        bound = float(answer.log_likelihood) / float(answer.n_rows)
+        bound = objective(self.mixture, answer)
         told = replace(self, n_iter=self.n_iter + 1)
-        following = _stepped(self.mixture, answer)
+        following = stepped(self.mixture, answer)
         if self.fallback is not None:
-            if following is None or not self._acceptable(bound, answer):
+            before = self.lower_bounds[-1]
+            if following is None or not is_acceptable(self.mixture, before, bound, answer):
                 return told._taken_back()._limited()
-            return told._kept(bound, anchor=self.mixture, mixture=following)._limited()
-        if following is None:
+        elif following is None:
             bounds = (*self.lower_bounds, bound)
             return replace(told, lower_bounds=bounds, outcome=Outcome.DEGENERATE)
+        told = replace(told, score_norm=score_norm(self.mixture, following))
+        if self.fallback is not None:
+            return told._kept(bound, anchor=self.mixture, mixture=following)._limited()
         if self.anchor is None:
             return told._plain(bound, following)._limited()
         return told._cycle_closed(bound, self.anchor, following)._limited()
-
-    def _acceptable(self, bound: float, answer: EStepSums) -> bool:
-        """Return whether the likelihood and the counts at a jump's end allow it."""
-        before = self.lower_bounds[-1]
-        fewest = float(answer.count.sum(axis=0).min())
-        return before <= bound <= before + COLLAPSE and fewest > self.mixture.n_columns
 
     def _kept(self, bound: float, *, anchor: Mixture | None, mixture: Mixture) -> Squarem:
         bounds = (*self.lower_bounds, bound)
@@ -120,7 +119,7 @@ class Squarem:
         """Return the fit after a plain step; the last three bounds are of plain steps."""
         anchor = self.mixture if self.n_iter > PLAIN_FIRST else None
         kept = self._kept(bound, anchor=anchor, mixture=following)
-        if has_converged(kept.lower_bounds, self.tol):
+        if has_converged(kept.lower_bounds, self.tol, self.score_norm):
             return replace(kept, outcome=Outcome.CONVERGED, anchor=None)
         return kept
 
@@ -133,7 +132,7 @@ class Squarem:
             return plain
         gain = bound - self.lower_bounds[-1]
         plain = replace(plain, rates=(*self.rates, leap.rate)[-REMEMBERED:])
-        if max(gain, remaining(gain, max(plain.rates))) < self.tol:
+        if max(gain, remaining(gain, max(plain.rates)), plain.score_norm) < self.tol:
             return replace(plain, outcome=Outcome.CONVERGED)
         grown = min(self.limit * 4, LONGEST) if leap.wanted >= self.limit else self.limit
         if leap.mixture is None:
@@ -168,29 +167,6 @@ class Leap(NamedTuple):
     """Ratio of the two steps of the cycle: the factor by which EM shrinks its error."""
 
 
-def remaining(gain: float, rate: float) -> float:
-    """Return the gain that plain EM would still make after a step of this gain and rate.
-
-    The error of the parameters shrinks by the rate, that of the likelihood by its square.
-    """
-    if abs(gain) <= ROUNDING:
-        return 0.0
-    squared = rate**2
-    return gain * squared / (1.0 - squared) if squared < 1.0 else math.inf
-
-
-def _stepped(mixture: Mixture, answer: EStepSums) -> Mixture | None:
-    """Return the M-step, or None where it is degenerate."""
-    if not np.isfinite(answer.log_likelihood):
-        return None
-    try:
-        following = m_step(mixture, answer)
-        following.family.validate(following.params)
-    except (DataError, np.linalg.LinAlgError):
-        return None
-    return following
-
-
 def _leap(t0: Mixture, t1: Mixture, t2: Mixture, limit: float) -> Leap:
     """Return the extrapolation of a cycle, at most `limit` long.
 
@@ -209,7 +185,4 @@ def _leap(t0: Mixture, t1: Mixture, t2: Mixture, limit: float) -> Leap:
     s = min(wanted, limit)
     if s <= 1.0 or not math.isfinite(s):
         return Leap(None, wanted, rate)
-    landed = coordinates.unpack(x0 + 2 * s * r + s**2 * v)
-    landed = replace(landed, params=landed.family.clipped(landed.params))
-    landed.family.validate(landed.params)
-    return Leap(landed, wanted, rate)
+    return Leap(landed(coordinates, x0 + 2 * s * r + s**2 * v), wanted, rate)

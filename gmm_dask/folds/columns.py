@@ -31,7 +31,7 @@ class ColumnStats(NamedTuple):
     second: FloatArray
     """(D, D) sum of outer products of frame rows, where there are both values."""
     minimum: FloatArray
-    """(D,) source units; inf where no value is finite."""
+    """(D,) source units, of rows of positive weight; inf where no value is finite."""
     maximum: FloatArray
     """(D,)."""
     n_nan: IntArray
@@ -152,6 +152,7 @@ def _measure(
     finite = np.isfinite(values)
     good = finite.any(axis=1) if holes else finite.all(axis=1)
     everywhere = bool(finite.all())
+    counts = finite if weight is None else finite & (weight > 0)[:, None]
     there = finite[good].astype(np.float64)
     a = there if weight is None else there * weight[good, None]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -165,8 +166,8 @@ def _measure(
         a.T @ there if holes or weight is not None else np.full(second.shape, float(good.sum())),
         weighted.sum(axis=0),
         second,
-        np.min(values, axis=0, where=finite, initial=np.inf).astype(np.float64),
-        np.max(values, axis=0, where=finite, initial=-np.inf).astype(np.float64),
+        np.min(values, axis=0, where=counts, initial=np.inf).astype(np.float64),
+        np.max(values, axis=0, where=counts, initial=-np.inf).astype(np.float64),
         *_bad(values, everywhere, rows),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gmm_dask.blocks import Block
-from gmm_dask.folds.rows import RowShare, is_plain, observed, select
+from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
@@ -30,7 +30,9 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
 
     def prepare(self) -> table.Ready | Observer:
         """Factorise the covariances and choose the kernel."""
-        return self.mixture.prepare().ready if is_plain(self.rows) else Observer(self.mixture)
+        if not is_plain(self.rows):
+            return Observer(self.mixture)
+        return self.mixture.prepare(compute_dtype_of(self.rows)).ready
 
     def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""

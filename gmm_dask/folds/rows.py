@@ -39,7 +39,9 @@ class RowShare:
     @staticmethod
     def all_rows(layout: RowLayout | None) -> RowShare | None:
         """Return all rows, taken in some way; None where there is nothing to say of them."""
-        return None if layout is None or layout.plain else RowShare(0, "", 1.0, layout=layout)
+        if layout is None or (layout.plain and layout.compute_dtype == "float64"):
+            return None
+        return RowShare(0, "", 1.0, layout=layout)
 
     @property
     def is_part(self) -> bool:
@@ -87,8 +89,9 @@ def check_observed(rows: Observed, row: IntArray) -> None:
         Absolute row numbers.
     """
     a, C = rows.sample_weight, rows.noise
-    if a is not None and not (np.isfinite(a) & (a >= 0)).all():
-        i = int(np.argmin(np.isfinite(a) & (a >= 0)))
+    sound: BoolArray = np.ones(0, bool) if a is None else np.isfinite(a) & (a >= 0)
+    if a is not None and not sound.all():
+        i = int(np.argmin(sound))
         raise DataError(
             f"row {row[i]}: sample_weight is {a[i]}; weights are finite and not negative"
         )
@@ -110,19 +113,24 @@ def check_observed(rows: Observed, row: IntArray) -> None:
 def _semidefinite(C: FloatArray, seen: BoolArray) -> BoolArray:
     """Return which of some matrices (n, D, D) are covariances in the columns seen (n, D)."""
     both = seen[:, :, None] & seen[:, None, :]
-    known = np.isfinite(np.where(both, C, 0.0)).all(axis=(1, 2))
+    known: BoolArray = np.all(np.isfinite(np.where(both, C, 0.0)), axis=(1, 2))
     matrices = np.where(both & known[:, None, None], C, 0.0)
     variance = np.diagonal(matrices, axis1=1, axis2=2)
     root = np.sqrt(np.where(variance > 0, variance, 1.0))
     lowest = np.linalg.eigvalsh(matrices / (root[:, :, None] * root[:, None, :]))[:, 0]
     # float32 errors and correlations rounded to three digits leave this much
-    result: BoolArray = known & (lowest >= -1e-6) & (variance >= 0).all(axis=1)
+    result: BoolArray = known & (lowest >= -1e-6) & np.all(variance >= 0, axis=1)
     return result
 
 
 def is_plain(rows: RowShare | None) -> bool:
     """Return whether rows are complete, without noise, and all alike."""
     return rows is None or rows.layout is None or rows.layout.plain
+
+
+def compute_dtype_of(rows: RowShare | None) -> str:
+    """Return in which type E-steps of these rows compute."""
+    return "float64" if rows is None or rows.layout is None else rows.layout.compute_dtype
 
 
 def observed(rows: RowShare | None, block: Block) -> Observed:

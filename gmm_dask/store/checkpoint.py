@@ -67,12 +67,15 @@ class Loaded:
     sha256 : str
     written : datetime
         In UTC.
+    rests_on : tuple of dict
+        On what it was computed, one after the other, what this driver rests on left out.
     """
 
     value: Any
     pass_number: int
     sha256: str
     written: datetime
+    rests_on: tuple[dict[str, str], ...] = ()
 
 
 class Checkpoints:
@@ -88,6 +91,9 @@ class Checkpoints:
     codec : Codec
     keep : int
         Number of newest checkpoints that are kept.
+    rests_on : mapping, optional
+        On what this driver's states are computed: name -> word. It is kept with each checkpoint,
+        after that of the drivers from which this one goes on; unlike `identity` it may differ.
     files : Files
         Where tests make the file system fail.
     """
@@ -98,6 +104,7 @@ class Checkpoints:
         identity: Mapping[str, Any],
         codec: Codec,
         keep: int = 3,
+        rests_on: Mapping[str, str] | None = None,
         *,
         files: Files = LOCAL,
     ) -> None:
@@ -106,6 +113,7 @@ class Checkpoints:
         self.path = Path(path)
         self.identity = plain(identity)
         self.keep = keep
+        self._rests_on = (dict(rests_on),) if rests_on else ()
         self._codec = codec
         self._files = files
         self._commits = Commits(self.path / "commits", files, codec.limits)
@@ -192,7 +200,9 @@ class Checkpoints:
                 RuntimeWarning,
                 stacklevel=3,
             )
-        return Loaded(value, marker.pass_number, marker.sha256, marker.written)
+        before = tuple(facts for facts in marker.rests_on if facts not in self._rests_on)
+        self._rests_on = (*before, *self._rests_on)
+        return Loaded(value, marker.pass_number, marker.sha256, marker.written, before)
 
     def _write_data(self, name: str, value: Any, pass_number: int) -> Marker:
         """Write the data, read them back, and return the marker that may now be published."""
@@ -202,7 +212,8 @@ class Checkpoints:
         attributes = {"format": FORMAT, "version": VERSION, "pass": pass_number}
         manifest = write_tree(target, value, codec, attributes, packed=True, files=files)
         get_files(target, manifest, files)
-        return Marker(pass_number, name, datetime.now(UTC), self.identity, manifest)
+        now = datetime.now(UTC)
+        return Marker(pass_number, name, now, self.identity, manifest, self._rests_on)
 
     def _failure(self, error: Exception, pass_number: int) -> Exception:
         """Return what the user is told: which checkpoint failed, why, and what is left."""

@@ -42,6 +42,8 @@ class Marker:
         Flat JSON: configuration, data, plan and versions that decide the model.
     manifest : dict
         Key -> (size, sha256) of every file in the folder.
+    rests_on : tuple of dict
+        On what the contents were computed, one after the other: name -> word.
     """
 
     pass_number: int
@@ -49,6 +51,7 @@ class Marker:
     written: datetime
     identity: Mapping[str, Any]
     manifest: Manifest
+    rests_on: tuple[dict[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,6 +90,7 @@ def render(marker: Marker) -> bytes:
         "written": marker.written.isoformat(),
         "identity": dict(marker.identity),
         "files": marker.manifest,
+        "rests_on": list(marker.rests_on),
     }
     return _envelope(body)
 
@@ -131,6 +135,7 @@ def _from_body(body: Mapping[str, Any], name: str, limits: Limits) -> Marker:
             datetime.fromisoformat(body["written"]),
             dict(body["identity"]),
             parse_manifest(body["files"], limits),
+            tuple(_words(facts) for facts in body.get("rests_on", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"marker {name} is not valid: {error}") from error
@@ -138,6 +143,13 @@ def _from_body(body: Mapping[str, Any], name: str, limits: Limits) -> Marker:
     if marker.name != name or not belongs or int(belongs[1]) != marker.pass_number:
         raise FormatError(f"marker {name} belongs to pass {marker.pass_number}, {marker.data}")
     return marker
+
+
+def _words(facts: Any) -> dict[str, str]:
+    """Return facts that are a flat mapping of words; TypeError if they are something else."""
+    if not isinstance(facts, dict) or not all(isinstance(word, str) for word in facts.values()):
+        raise TypeError(f"{facts!r:.60} are not words by name")
+    return facts
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,9 @@ def evict(path: Path, dead: Holder, claim: Path, limit: float, files: Files) -> 
     """Take a dead holder's lock file away; return whether it is gone.
 
     A late driver, which saw the dead holder before a quick one replaced it, would take the quick
-    one's lock away. So each dead holder may be evicted once: who does it first publishes a claim
-    under the dead one's token, which stays until it is swept as an old draft.
+    one's lock away. So who evicts publishes a claim under the dead one's token and then looks
+    again: while the claim stands nobody else takes that lock away, and if it is another's by now,
+    it is left alone. The claim is deleted afterwards.
 
     Parameters
     ----------
@@ -43,7 +44,14 @@ def evict(path: Path, dead: Holder, claim: Path, limit: float, files: Files) -> 
         with contextlib.suppress(FileNotFoundError):
             files.delete(taken)
         return False
-    return _bury(path, dead, files)
+    try:
+        found = holder_of(path, files=files)
+        if found is not None and found.owner != dead.owner:
+            return False
+        return found is None or _bury(path, dead, files)
+    finally:
+        with contextlib.suppress(OSError):
+            files.delete(taken)
 
 
 def _bury(path: Path, dead: Holder, files: Files) -> bool:

@@ -62,6 +62,8 @@ def open_array(store: Any, label: Label, allow_missing: bool) -> zarr.Array[Any]
         If the store cannot be reached.
     """
     node = _open(StrictStore(store, WAITS, allow_missing), label)
+    if not isinstance(node.metadata.attributes, dict):  # zarr reads them unseen
+        raise DataError(f"{label}: the metadata cannot be read: attributes are no JSON object")
     if not isinstance(node, zarr.Array):
         raise DataError(f"{label} is a group, not an array; set the key to one of: {_arrays(node)}")
     check_array(node, str(label))

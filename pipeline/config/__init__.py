@@ -19,7 +19,7 @@ from pipeline.config.run_sections import (
     WriteBack,
 )
 from pipeline.config.schema import Config
-from pipeline.config.secrecy import mask_address, reveal
+from pipeline.config.secrecy import mask_address, mask_text, reveal
 
 __all__ = [
     "CheckpointSection",
@@ -44,5 +44,6 @@ __all__ = [
     "load",
     "loads",
     "mask_address",
+    "mask_text",
     "reveal",
 ]

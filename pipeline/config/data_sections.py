@@ -58,7 +58,7 @@ class NoiseSection(Section):
     inverse_variance: Template | None = None
     """Columns of inverse variances; 0 means missing."""
     covariance: Template | None = None
-    """An array of one covariance matrix per row."""
+    """Columns, as a template such as "cov_{a}_{b}", or an array of one matrix per row."""
     correlation: Text | None = None
     """Columns of correlations, as a template such as "{a}_{b}_corr"."""
     exact: MaybeNames = ()
@@ -114,6 +114,8 @@ class ColumnsOptions(Section):
 
     columns: Names | None = None
     """Columns the step changes; default all."""
+    noise: Annotated[Literal["refuse", "delta"], BeforeValidator(convert.text)] = "refuse"
+    """What becomes of source.noise: refused, or linearised at each row (the delta method)."""
 
 
 class ArcsinhOptions(ColumnsOptions):
@@ -168,6 +170,8 @@ class Step(Section):
         if isinstance(given, int):
             return {self.name: given}
         options = given.model_dump(mode="json", exclude_none=True)
+        if options.get("noise") == "refuse":
+            del options["noise"]
         return {self.name: options} if options else self.name
 
     @property
@@ -179,6 +183,11 @@ class Step(Section):
     def columns(self) -> tuple[str, ...] | None:
         """Columns that the step is limited to."""
         return getattr(getattr(self, self.name), "columns", None)
+
+    @property
+    def noise(self) -> str:
+        """What a step that is not linear does with the errors of its columns: refuse or delta."""
+        return str(getattr(getattr(self, self.name), "noise", "refuse"))
 
     @property
     def cofactor(self) -> float | None:

@@ -19,6 +19,7 @@ from pipeline.config.fields import (
     Components,
     Copies,
     Count,
+    Flag,
     NotBelow,
     Section,
     Seed,
@@ -33,7 +34,7 @@ from pipeline.config.fields import (
 WEIGHT_LAWS = ("free", "equal", "poisson", "binomial", "hardy_weinberg", "zip")
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
-Start = Literal["auto", "kmeans", "k-means||", "k-means++", "random", "random_from_data"]
+Start = Literal["auto", "merging", "kmeans", "k-means||", "k-means++", "random", "random_from_data"]
 
 
 def _start(value: object) -> str:
@@ -104,10 +105,16 @@ class ModelSection(Section):
     """Most passes of one fit."""
     reg_covar: NotBelow | None = None
     """Floor of the variances; null means relative to each column's own variance."""
+    covariance_prior: Flag = False
+    """Maximise the posterior under the prior of Fraley and Raftery 2007, as mclust has it."""
     random_state: Seed = 0
     """Seed of all draws."""
     missing: Annotated[Literal["error", "marginalize"], BeforeValidator(convert.text)] = "error"
     """What a missing value does."""
+    compute_dtype: Annotated[Literal["float64", "float32"], BeforeValidator(convert.text)] = (
+        "float64"
+    )
+    """Precision of the E-steps of complete rows; sums and parameters are float64 always."""
     weights: Annotated[
         str | tuple[float, ...] | dict[str, float],
         BeforeValidator(_weights),
@@ -159,9 +166,10 @@ class SelectSection(Section):
     """How one candidate is chosen."""
 
     criterion: Annotated[
-        Literal["bic", "aic", "icl", "held_out", "stability"], BeforeValidator(convert.text)
+        Literal["bic", "aic", "icl", "icl_map", "held_out", "stability"],
+        BeforeValidator(convert.text),
     ] = "bic"
-    """What candidates are ranked by."""
+    """What candidates are ranked by; stability compares the labels of restarts."""
     rule: Annotated[Literal["best", "one_standard_error"], BeforeValidator(convert.text)] = "best"
     """The best candidate, or the smallest within one standard error of it."""
     held_out: Share = 0.1

@@ -38,12 +38,8 @@ def _has_step(word: str) -> Callable[[Any], bool]:
 
 
 LATER = (
-    Later("source.noise", _given, "errors of each row's values"),
-    Later("source.sample_weight", _given, "row weights"),
-    Later("source.missing_values", _given, "values that mean missing"),
     Later("source.group", _given, "groups of rows"),
     Later("transform", _has_step("rgb_to_hsv"), "step rgb_to_hsv"),
-    Later("model.missing", _is("marginalize"), "fitting of rows with missing values"),
     Later("model.weights", _not("free"), "weights held to a law"),
     Later("model.weights_by", _is("group"), "weights by group"),
     Later("model.background", _not("none"), "uniform background"),
@@ -55,12 +51,9 @@ LATER = (
     Later("model.copies", _given, "components for droplets"),
     Later("model.weight_tail", _given, "components for droplets"),
     Later("model.linkage", _given, "components for droplets"),
-    Later("select.criterion", _is("stability"), "choice by stability"),
     Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
     Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
     Later("output.columns", _holds("outlier"), "column outlier"),
-    Later("output.columns", _holds("deconvolved_mean"), "column deconvolved_mean"),
-    Later("output.columns", _holds("imputed"), "column imputed"),
 )
 
 # A section that arrives later is off, although the schema gives it defaults.

@@ -59,10 +59,11 @@ def _noise_and_curves(config: Config) -> str | None:
         return None
     for step in config.transform:
         with_error = step.columns is None or not set(step.columns) <= set(noise.exact)
-        if step.name in ("log", "arcsinh") and with_error:
+        if step.name in ("log", "arcsinh") and with_error and step.noise != "delta":
             return (
-                f"{step.name} and source.noise: errors are in source units; apply the step upstream"
-                " or drop noise"
+                f"{step.name} and source.noise: errors are in source units; apply the step "
+                f"upstream, drop noise, or add noise: delta to the options of {step.name}, which "
+                "linearises it at each row"
             )
     return None
 
@@ -70,6 +71,29 @@ def _noise_and_curves(config: Config) -> str | None:
 def _holes_and_pca(config: Config) -> str | None:
     if config.model.missing == "marginalize" and _steps("pca")(config):
         return "pca needs complete rows; use model.missing: error, or drop pca"
+    return None
+
+
+def _reductions_and_true_values(config: Config) -> str | None:
+    words = config.output.columns if config.output is not False else ()
+    if "deconvolved_mean" in words and _steps("pca")(config):
+        return "deconvolved_mean has the columns of the source, of which pca leaves some out"
+    return None
+
+
+def _single_precision(config: Config) -> str | None:
+    if config.model.compute_dtype == "float64":
+        return None
+    reasons = {
+        "source.noise": config.source.noise,
+        "source.sample_weight": config.source.sample_weight,
+        "model.missing: marginalize": config.model.missing == "marginalize",
+    }
+    given = [name for name, value in reasons.items() if value]
+    if given:
+        return (
+            f"float32 is for complete rows without errors and weights; with {given[0]} use float64"
+        )
     return None
 
 
@@ -115,6 +139,19 @@ def _standard_error(config: Config) -> str | None:
     return None
 
 
+def _restarts_to_compare(config: Config) -> str | None:
+    model = config.model
+    if config.select.criterion != "stability" or not model.n_components:
+        return None
+    if model.n_init < 2 or max(model.n_components) < 2:
+        return (
+            "stability compares the labels of restarts: it needs model.n_init of at least 2 and "
+            f"model.n_components of at least 2; they are {model.n_init} and up to "
+            f"{max(model.n_components)}"
+        )
+    return None
+
+
 def _builtin(config: Config) -> str | None:
     bundled = [path.startswith("builtin:") for path in config.source.path]
     chosen = config.source.format
@@ -156,12 +193,18 @@ RULES = (
     Rule(("source.noise",), _noise),
     Rule(("transform", "source.noise"), _noise_and_curves),
     Rule(("transform", "model.missing"), _holes_and_pca),
+    Rule(("output.columns", "transform"), _reductions_and_true_values),
+    Rule(
+        ("model.compute_dtype", "source.noise", "source.sample_weight", "model.missing"),
+        _single_precision,
+    ),
     Rule(("transform", "model.circular"), _angles_and_steps),
     Rule(("transform", "model.components"), _droplets_and_steps),
     Rule(("model.background", "model.components"), _droplets_and_background),
     Rule(("model.weights_by", "source.group"), _groups),
     Rule(("model.frozen", "model.start_from"), _frozen),
     Rule(("select.rule", "select.criterion"), _standard_error),
+    Rule(("select.criterion", "model.n_init", "model.n_components"), _restarts_to_compare),
     Rule(("source.path", "source.format"), _builtin),
     Rule(("source.key", "source.format"), _key),
     Rule(("output.write_back", "source.format"), _write_back),

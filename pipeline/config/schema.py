@@ -78,6 +78,8 @@ class Config(Section):
             kept[section] = {key: item for key, item in items if key not in left_out}
         if self.select.criterion == "held_out":
             kept["select"] = {"held_out": self.select.held_out}
+        if self.select.criterion == "stability":  # then every restart runs to its end
+            kept["select"] = {"criterion": "stability"}
         return kept
 
     @classmethod

@@ -14,6 +14,12 @@ MASK = "***"
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 # user:password@ before a host; a password may hold slashes, a port followed by a path may not.
 _CREDENTIALS = re.compile(r"://(?:[^/@\s]*@|(?![^/@:\s]*:[0-9]+/)[^/@:\s]*:[^@\s]*@)")
+_LOGIN = re.compile(r"://[^/@\s'\"]*@")
+_QUERY = re.compile(
+    r"([?&][^=&\s'\"]*(?:pass|secret|token|credential|key|auth|sig|x-amz|x-goog)[^=&\s'\"]*=)"
+    r"[^&\s'\"]+",
+    re.IGNORECASE,
+)
 _SECRET_NAME = re.compile(
     r"pass|secret|token|credential|api_?key|access_?key|account_?key|auth|^key$|sig|x-amz|x-goog",
     re.IGNORECASE,
@@ -98,6 +104,11 @@ def mask_address(address: str) -> str:
         return bare
     shown = [(key, MASK if _SECRET_NAME.search(key) else item) for key, item in pairs]
     return f"{front}{mark}{urlencode(shown, safe='*/:')}"
+
+
+def mask_text(text: str) -> str:
+    """Mask credentials of addresses anywhere in a text, such as the traceback of a fault."""
+    return _QUERY.sub(rf"\1{MASK}", _LOGIN.sub(f"://{MASK}@", text))
 
 
 def _is_reference(value: object) -> bool:

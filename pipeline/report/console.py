@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.report.results import CandidateRow, Results
-from pipeline.report.words import covariance_words, criterion_words, name, plural
+from pipeline.report.words import CRITERIA, covariance_words, criterion_words, name, plural
 
 # Scrucca et al. 2016, The R Journal 8:289, table 3.
 _MCLUST = {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
@@ -26,24 +26,27 @@ def candidates_table(results: Results) -> str:
         Plain text, one line per candidate, without a final line break.
     """
     heads = ["", "K", "type", "starts agree", "log-lik/row", "BIC"]
-    extra = results.criterion if results.criterion in ("aic", "icl") else ""
-    heads += [extra.upper()] if extra else []
+    extra = results.criterion if results.criterion in ("aic", "icl", "icl_map") else ""
+    heads += [CRITERIA[extra]] if extra else []
     held_out = any(math.isfinite(row.held_out) for row in results.candidates)
     heads += ["held-out (s.e.)"] if held_out else []
+    stable = any(math.isfinite(row.stability) for row in results.candidates)
+    heads += ["stability"] if stable else []
     rows = [
-        [">" if i == results.chosen else "", *_cells(row, extra, held_out)]
+        [">" if i == results.chosen else "", *_cells(row, extra, held_out, stable)]
         for i, row in enumerate(results.candidates)
     ]
     return "\n".join(_aligned([[*heads, "note"], *rows], (2, 3, len(heads))))
 
 
-def _cells(row: CandidateRow, extra: str, held_out: bool) -> list[str]:
+def _cells(row: CandidateRow, extra: str, held_out: bool, stable: bool) -> list[str]:
     cells = [str(row.n_components), name(row.covariance_type, 12)]
     cells += [f"{row.starts_agree}/{row.n_init}", _fixed(row.log_likelihood_per_row, 4)]
     cells += [_fixed(row.bic, 1)]
     cells += [_fixed(getattr(row, extra), 1)] if extra else []
     if held_out:
         cells.append(f"{_fixed(row.held_out, 3)} ({_fixed(row.held_out_error, 3)})")
+    cells += [_fixed(row.stability, 2)] if stable else []
     return [*cells, name(row.note, 100)]
 
 

@@ -25,14 +25,14 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "spherical": {"color": "#8aa3b8", "marker": "D", "linestyle": "--"},
 }
 _OTHER: dict[str, Any] = {"color": SOFT_INK, "marker": "v", "linestyle": ":"}
-_TITLES = {"held_out": "Held-out log density per row", "stability": "Stability"}
+_TITLES = {"held_out": "Held-out log density per row", "stability": "Stability of the labels"}
 
 
 def curve_blocks(results: Results) -> list[Block]:
     """Return the curve of the deciding criterion first, then the others that were computed."""
     if len({row.n_components for row in results.candidates}) < 2:
         return []
-    wanted = [results.criterion, "held_out", "bic", "icl"]
+    wanted = [results.criterion, "held_out", "bic", "icl", "stability"]
     names = [item for item in dict.fromkeys(wanted) if _known(results, item)]
     return [_curve(results, criterion) for criterion in names]
 
@@ -62,7 +62,8 @@ def _curve(results: Results, criterion: str) -> Block:
     title = f"{words} by number of components"
     filename = file_name(results.run.name, criterion.replace("_", "-"))
     rows_out = [_line_of(row, criterion) for row in results.candidates[:MAX_POINTS]]
-    header = ("n_components", "covariance_type", criterion, "standard_error")
+    beside = "neighbours" if criterion == "stability" else "standard_error"
+    header = ("n_components", "covariance_type", criterion, beside)
     link = csv_link("CSV", filename, header, rows_out)
     return Block(title, _caption(results, criterion), finish(figure), (link,))
 
@@ -77,8 +78,9 @@ def _legend(axes: Axes) -> None:
 
 
 def _line_of(row: CandidateRow, criterion: str) -> tuple[int, str, float, float]:
-    error = row.held_out_error if criterion == "held_out" else math.nan
-    return (row.n_components, name(row.covariance_type), _value(row, criterion), error)
+    beside = {"held_out": row.held_out_error, "stability": row.stability_neighbours}
+    values = (_value(row, criterion), beside.get(criterion, math.nan))
+    return (row.n_components, name(row.covariance_type), *values)
 
 
 def _draw_line(axes: Axes, rows: list[CandidateRow], criterion: str) -> None:
@@ -91,6 +93,10 @@ def _draw_line(axes: Axes, rows: list[CandidateRow], criterion: str) -> None:
     if criterion == "held_out":
         errors = np.nan_to_num(np.array([row.held_out_error for row in ranked]))
         axes.errorbar(x, y, yerr=errors, fmt="none", ecolor=look["color"], elinewidth=0.9)
+    if criterion == "stability":
+        beside = _points(ranked, "stability_neighbours")
+        axes.plot(*beside, linewidth=0.9, linestyle=":", color=look["color"])
+        axes.margins(y=0.12)  # 1 is common: the mark of the choice must not lie on the edge
     odd = [row for row in rows if not row.ranked]
     axes.scatter(*_points(odd, criterion), marker="x", s=24, color=look["color"], linewidths=1)
 
@@ -134,7 +140,12 @@ def _caption(results: Results, criterion: str) -> str:
         words += "Bars: one standard error. "
         if decides and results.rule == "one_standard_error":
             words += "Dashed: the best value less its standard error; the smallest model above it. "
-    if criterion == "icl":
+    if criterion == "stability":
+        words += "Mean adjusted Rand index of the labels of the best start with the other starts; "
+        words += "dotted: with the best of the next smaller and larger number of components. "
+    if decides and criterion == "stability":
+        words += "Of those within 0.01 of the largest, the smallest BIC. "
+    if criterion in ("icl", "icl_map"):
         words += "ICL is BIC with a penalty for rows between components. "
     if not all(row.ranked for row in results.candidates):
         words += "Crosses: a component collapsed; not ranked. "

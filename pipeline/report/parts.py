@@ -107,6 +107,15 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowFact:
+    """A fact about the rows: a word, its value, and what explains it."""
+
+    word: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceFacts:
     """Where the rows come from.
 
@@ -120,12 +129,15 @@ class SourceFacts:
         One phrase per step: "principal components (10 of 64)".
     density_note : str
         A sentence where log densities are not per unit of the source columns.
+    rows : tuple of RowFact
+        What the rows lack, how large their errors are, what they weigh.
     """
 
     name: str
     columns: tuple[Column, ...]
     transforms: tuple[str, ...] = ()
     density_note: str = ""
+    rows: tuple[RowFact, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +155,10 @@ class RestartRow:
         CONVERGED, MAX_ITER, DROPPED, DEGENERATE, ...
     problems : tuple of str
         Sentences about degenerate components.
+    fate : str
+        When and why it was dropped, in words.
+    behind : float
+        By how much it was behind the leader then, per row; nan where it was not dropped.
     """
 
     number: int
@@ -151,6 +167,8 @@ class RestartRow:
     n_iter: int
     outcome: str
     problems: tuple[str, ...] = ()
+    fate: str = ""
+    behind: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no single truth
@@ -168,9 +186,17 @@ class CandidateRow:
         Training rows (or their total weight).
     n_parameters : int
     bic, aic, icl : float
-        Smaller is better.
+        Smaller is better; `icl` with the soft entropy.
+    icl_map : float
+        ICL with hard labels, as mclust has it (there with the other sign); nan in results stored
+        by earlier versions.
     held_out, held_out_error : float
         Log density per held-out row and its standard error; nan where nothing was held out.
+    stability, stability_neighbours : float
+        Mean adjusted Rand index of the labels of the best restart with its other restarts, and
+        with the best of the next smaller and larger K of its type; nan where not compared.
+    restarts_compared : int
+        Other restarts in `stability`.
     starts_agree, n_init : int
         Restarts that reached the optimum of the best one, and all restarts.
     n_iter : int
@@ -194,8 +220,12 @@ class CandidateRow:
     bic: float
     aic: float
     icl: float
+    icl_map: float = math.nan
     held_out: float = math.nan
     held_out_error: float = math.nan
+    stability: float = math.nan
+    stability_neighbours: float = math.nan
+    restarts_compared: int = 0
     starts_agree: int
     n_init: int
     n_iter: int

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pipeline.report.results import Results
 from pipeline.report.words import (
     CRITERIA,
+    NOTHING,
+    agreement,
     count,
     covariance_words,
     duration,
@@ -56,7 +58,7 @@ def glance(results: Results) -> list[Fact]:
         Fact("Log-likelihood per row", fixed(choice.log_likelihood_per_row, 4)),
         Fact("BIC", score(choice.bic), "smaller is better"),
     ]
-    if results.criterion in ("icl", "aic"):
+    if results.criterion in ("icl", "icl_map", "aic"):
         word = CRITERIA[results.criterion]
         value = float(getattr(choice, results.criterion))
         facts.append(Fact(word, score(value), "smaller is better"))
@@ -66,6 +68,9 @@ def glance(results: Results) -> list[Fact]:
     if choice.n_init > 1:
         agree = f"{choice.starts_agree} of {choice.n_init}"
         facts.append(Fact("Starts agree", agree, "reached the same optimum"))
+    labels = agreement(choice.stability, choice.stability_neighbours)
+    if labels != NOTHING:
+        facts.append(Fact("Labels agree", labels, "adjusted Rand index, 1: the same labels"))
     return [*facts, *_ambiguous(results), Fact("Converged", _converged(results))]
 
 
@@ -93,10 +98,15 @@ def row_facts(results: Results) -> tuple[Fact, ...]:
         Fact(name(file.name, 60), name(file.path, 300), _file_note(file.note, file.sha256), True)
         for file in run.files[:MAX_FILES]
     ]
+    lacking = [
+        Fact(name(fact.word, 80), name(fact.value, 80), name(fact.note, 300))
+        for fact in results.source.rows[:MAX_REASONS]
+    ]
     return (
         Fact("Rows read", count(run.rows_in)),
         *dropped,
         Fact("Rows fitted", count(run.rows_fitted)),
+        *lacking,
         Fact("Rows written", count(run.rows_written)),
         Fact("Workers", f"{count(run.workers)}, {count(run.lost_workers)} lost"),
         Fact("Retries", count(run.retries)),

@@ -29,6 +29,7 @@ from pipeline.report.parts import (
     Dropped,
     OutputFile,
     RestartRow,
+    RowFact,
     Run,
     SourceFacts,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Passes",
     "RestartRow",
     "Results",
+    "RowFact",
     "Run",
     "SourceFacts",
 ]
@@ -71,7 +73,7 @@ class Results:
     chosen : int
         Position of the chosen one.
     criterion : str
-        bic, aic, icl, held_out or stability.
+        bic, aic, icl, icl_map, held_out or stability.
     rule : str
         best or one_standard_error.
     components : tuple of ComponentRow

@@ -88,7 +88,9 @@ def _one_start(results: Results) -> tuple[str, ...]:
     choice = results.choice
     if choice.n_init < 3 or choice.starts_agree > 1 or choice.n_components == 1:
         return ()
-    words = f"Only one of {choice.n_init} starts reached the chosen optimum: "
+    dropped = sum(bool(start.fate) for start in choice.restarts)
+    on_the_way = f" ({dropped} were dropped on the way)" if dropped else ""
+    words = f"Only one of {choice.n_init} starts reached the chosen optimum{on_the_way}: "
     return (words + "there may be a better one. Raise model.n_init.",)
 
 

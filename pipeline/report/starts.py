@@ -41,19 +41,29 @@ def starts_block(results: Results) -> Block | None:
         "the same number of components and covariance type. Dots on the lowest line reached the "
         "same optimum. Blue: the chosen candidate."
     )
+    if any(start.fate for row in results.candidates for start in row.restarts):
+        caption += " Hollow: dropped on the way, at its distance from the leader then."
     return Block("Do the starts agree?", caption, finish(figure), (_starts_link(results),))
 
 
 def _draw_starts(axes: Axes, row: CandidateRow, chosen: bool) -> None:
-    bounds = np.array([r.lower_bound for r in row.restarts if math.isfinite(r.lower_bound)])
-    if not bounds.size:
+    starts = [r for r in row.restarts if math.isfinite(r.lower_bound)]
+    ended = [r.lower_bound for r in starts if not r.fate]
+    if not ended:
         return
-    gaps = np.sort(np.maximum(bounds.max() - bounds, SAME))
+    behind = [r.behind if r.fate else max(ended) - r.lower_bound for r in starts]
+    order = np.argsort(behind)
+    gaps = np.maximum(np.array(behind)[order], SAME)
+    dropped = np.array([bool(r.fate) for r in starts])[order]
     # Spread sideways, or starts at the same optimum would hide each other.
     spread = np.linspace(-_WIDTH / 2, _WIDTH / 2, len(gaps)) if len(gaps) > 1 else np.zeros(1)
     x = row.n_components + spread
-    look: dict[str, Any] = {"color": ACCENT, "s": 26} if chosen else {"color": "#9aa8b5", "s": 13}
-    axes.scatter(x, gaps, linewidths=0, alpha=0.95, zorder=3 if chosen else 2, **look)
+    tone, size = (ACCENT, 26) if chosen else ("#9aa8b5", 13)
+    look: dict[str, Any] = {"s": size, "alpha": 0.95, "zorder": 3 if chosen else 2}
+    axes.scatter(x[~dropped], gaps[~dropped], color=tone, linewidths=0, **look)
+    axes.scatter(
+        x[dropped], gaps[dropped], facecolors="none", edgecolors=tone, linewidths=0.8, **look
+    )
 
 
 def _scale(axes: Axes) -> None:
@@ -71,7 +81,7 @@ def _scale(axes: Axes) -> None:
 
 def _starts_link(results: Results) -> Link:
     header = ("n_components", "covariance_type", "start", "init", "log_likelihood_per_row")
-    header_end = ("passes", "outcome", "problems")
+    header_end = ("passes", "outcome", "dropped", "problems")
     rows: list[tuple[Cell, ...]] = [
         (
             row.n_components,
@@ -81,6 +91,7 @@ def _starts_link(results: Results) -> Link:
             start.lower_bound,
             start.n_iter,
             name(start.outcome, 40),
+            name(start.fate, 120),
             name(" ".join(start.problems), 200),
         )
         for row in results.candidates

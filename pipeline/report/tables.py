@@ -13,7 +13,9 @@ from pipeline.report.ranking import best_candidates, leading_columns
 from pipeline.report.results import CandidateRow, ComponentRow, Composition, Results
 from pipeline.report.shape import component_link
 from pipeline.report.words import (
+    CRITERIA,
     NOTHING,
+    agreement,
     count,
     fixed,
     name,
@@ -24,6 +26,11 @@ from pipeline.report.words import (
     with_spreads,
 )
 
+STABILITY_NOTE = (
+    "Stability: mean adjusted Rand index (1: the same labels) of the best start with the other "
+    "starts, and with the best of the next smaller and larger K."
+)
+_BESIDE = ("aic", "icl_map")  # with a column of their own where they decide
 MAX_COLUMNS, MAX_ROWS, MAX_CATEGORIES, MAX_CSV_ROWS = 8, 40, 16, 2000
 
 
@@ -125,34 +132,45 @@ class CandidateTable:
 def candidate_table(results: Results) -> CandidateTable:
     """Return all candidates, or the best of very many, with every criterion."""
     heads = ["K", "type", "starts agree", "log-lik. per row", "parameters", "BIC", "ICL"]
-    heads += ["AIC"] if results.criterion == "aic" else []
+    heads += [CRITERIA[results.criterion]] if results.criterion in _BESIDE else []
     held_out = any(math.isfinite(row.held_out) for row in results.candidates)
     heads += ["held-out (s.e.)"] if held_out else []
+    stable = any(_agreement(row) != NOTHING for row in results.candidates)
+    heads += ["stability"] if stable else []
     shown = best_candidates(results, MAX_ROWS)
     lines = tuple(
-        (i == results.chosen, _candidate_cells(results, results.candidates[i], held_out))
+        (i == results.chosen, _candidate_cells(results, results.candidates[i], held_out, stable))
         for i in shown
     )
     total = len(results.candidates)
     note = "" if len(shown) == total else f"{len(shown)} of {total:,}, the best by the criterion."
+    note = " ".join(filter(None, [note, STABILITY_NOTE if stable else ""]))
     return CandidateTable((*heads, "passes", "note"), lines, note, _candidate_link(results))
 
 
-def _candidate_cells(results: Results, row: CandidateRow, held_out: bool) -> tuple[str, ...]:
+def _candidate_cells(
+    results: Results, row: CandidateRow, held_out: bool, stable: bool
+) -> tuple[str, ...]:
     cells = [count(row.n_components), name(row.covariance_type, 20)]
     cells += [f"{row.starts_agree}/{row.n_init}", fixed(row.log_likelihood_per_row, 4)]
     cells += [count(row.n_parameters), score(row.bic), score(row.icl)]
-    cells += [score(row.aic)] if results.criterion == "aic" else []
+    cells += [score(getattr(row, results.criterion))] if results.criterion in _BESIDE else []
     if held_out:
         cells.append(f"{fixed(row.held_out, 4)} ({number(row.held_out_error, 2)})")
+    cells += [_agreement(row)] if stable else []
     problems = [] if row.converged else ["not converged"]
     problems += [] if row.ranked else ["not ranked"]
     return (*cells, count(row.n_iter), "; ".join([*problems, *filter(None, [name(row.note, 160)])]))
 
 
+def _agreement(row: CandidateRow) -> str:
+    return agreement(row.stability, row.stability_neighbours)
+
+
 _FIELDS = (
     *("n_components", "covariance_type", "log_likelihood_per_row", "n_rows", "n_parameters"),
-    *("bic", "aic", "icl", "held_out", "held_out_error"),
+    *("bic", "aic", "icl", "icl_map", "held_out", "held_out_error"),
+    *("stability", "stability_neighbours", "restarts_compared"),
     *("starts_agree", "n_init", "n_iter", "converged", "ranked"),
 )
 

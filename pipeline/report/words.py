@@ -16,6 +16,7 @@ CRITERIA = {
     "bic": "BIC",
     "aic": "AIC",
     "icl": "ICL",
+    "icl_map": "ICL (hard labels)",
     "held_out": "held-out likelihood",
     "stability": "stability",
 }
@@ -45,6 +46,13 @@ def number(value: float, digits: int = 4) -> str:
     if not -4 <= size < 9:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - size)}f}"
+
+
+def agreement(restarts: float, neighbours: float) -> str:
+    """Return how labels hold: 0.93 (restarts), 0.88 (neighbours); a dash for nothing known."""
+    known = {"restarts": restarts, "neighbours": neighbours}
+    parts = [f"{value:.2f} ({what})" for what, value in known.items() if math.isfinite(value)]
+    return ", ".join(parts) or NOTHING
 
 
 def fixed(value: float, decimals: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -17,6 +18,13 @@ from pipeline.sources import open_table
 MODES = ("auto", "never", "require")
 # Sections whose change makes a finished run go on: its fits may be kept, its outputs not.
 DECISIVE = ("source", "transform", "model", "select", "output", "report")
+
+
+# What a folder of checkpoints holds, by subfolder.
+PARTS = {
+    "commits": re.compile(r"\d{10}\.json"),
+    "data": re.compile(r"\d{10}-[0-9a-f]{32}"),
+}
 
 
 def mode_of(config: Config, fresh: bool, resume: str | None) -> str:
@@ -114,8 +122,17 @@ def refuse_new_rows(manifest: dict[str, Any], config: Config, scratch: Path) -> 
 
 
 def start_over(config: Config, folder: RunFolder) -> None:
-    """Set aside what an earlier attempt left, checkpoints outside the folder too."""
+    """Set aside what an earlier attempt left, checkpoints outside the folder too.
+
+    Of a folder that was only named in the configuration nothing is moved but checkpoints.
+    """
     folder.set_aside()
-    outside = Path(config.checkpoint.path)
-    if outside.is_dir() and folder.path.resolve() not in outside.resolve().parents:
-        shutil.move(outside, outside.with_name(f"{outside.name}-{time.time_ns()}"))
+    outside = Path(config.checkpoint.path).resolve()
+    if folder.path.resolve() in outside.parents:
+        return
+    aside = outside.with_name(f"{outside.name}-{time.time_ns()}")
+    for part, name in PARTS.items():
+        for item in sorted(outside.glob(f"{part}/*")):
+            if name.fullmatch(item.name):
+                (aside / part).mkdir(parents=True, exist_ok=True)
+                shutil.move(item, aside / part / item.name)

@@ -24,7 +24,8 @@ def embedding_of(config: Config, fitted: Fitted, engine: Engine, scratch: Path) 
     mixture = fitted.candidate.mixture
     if fitted.table.described.get("format") != "anndata" or mixture.n_components > MOST_COMPONENTS:
         return None
-    spec = replace(spec_of(config), key=KEY, columns=None, id=(), carry=(), units={})
+    places_only = replace(spec_of(config), key=KEY, columns=None, noise=None, sample_weight=None)
+    spec = replace(places_only, id=(), carry=(), units={})
     try:
         places = open_table(spec, scratch).ingest()
     except (ConfigError, DataError):  # most files hold no UMAP: nothing to show, nothing wrong
@@ -33,7 +34,8 @@ def embedding_of(config: Config, fitted: Fitted, engine: Engine, scratch: Path) 
         return None
     sample = engine.fold(Sample(SAMPLE, 2, 0), places).values
     x_edges, y_edges = edges_of(sample[:, 0]), edges_of(sample[:, 1])
-    fold = EmbeddingCounts(mixture, fitted.transform, places, x_edges, y_edges)
+    through, layout = fitted.transform, fitted.layout
+    fold = EmbeddingCounts(mixture, through, places, x_edges, y_edges, layout)
     counts = engine.fold(fold, fitted.table)
     return Embedding(
         name=KEY,

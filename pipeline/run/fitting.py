@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from gmm_dask import (
     GridResult,
     PassDone,
     Resumed,
+    RowLayout,
     RowShare,
     Source,
     as_table,
@@ -22,8 +23,10 @@ from gmm_dask import (
     spool,
 )
 from pipeline.config import Config
+from pipeline.run.layouts import in_source_terms, layout_after, layout_of, noise_of
 from pipeline.sources import SourceSpec, Table, open_table
 from pipeline.stages.jacobian import LogJacobian
+from pipeline.stages.survey import Survey, Surveyed, near_means
 from pipeline.stages.transform import Transform, TransformedSource, fit_transform
 
 
@@ -42,6 +45,10 @@ class Fitted:
     result : GridResult
         Criteria in source units.
     chosen : int
+    layout : RowLayout
+        How rows of the table are to be taken.
+    surveyed : Surveyed, optional
+        What they lack and how large their errors are; None where they are complete and exact.
     """
 
     table: Table
@@ -50,6 +57,8 @@ class Fitted:
     grid: Grid
     result: GridResult
     chosen: int
+    layout: RowLayout
+    surveyed: Surveyed | None = None
 
     @property
     def candidate(self) -> Candidate:
@@ -71,7 +80,9 @@ def spec_of(config: Config) -> SourceSpec:
         filter=section.filter,
         id=section.id or (),
         carry=carry,
+        sample_weight=section.sample_weight,
         missing_values=section.missing_values,
+        noise=noise_of(config),
         limit=section.limit,
         storage_options=section.storage_options,
     )
@@ -82,12 +93,21 @@ def open_rows(config: Config, scratch: Path) -> Table:
     return open_table(spec_of(config), scratch).ingest()
 
 
-def grid_of(config: Config) -> Grid:
-    """Return the grid of fits that a configuration asks for."""
+def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
+    """Return the grid of fits that a configuration asks for.
+
+    Parameters
+    ----------
+    config : Config
+    layout : RowLayout, optional
+        How rows are to be taken that the mixture sees; None: as values, complete and exact.
+    """
     model, select = config.model, config.select
-    rows = None
+    rows = RowShare.all_rows(layout)
     if select.criterion == "held_out":
-        rows = RowShare(model.random_state, "held out", select.held_out, inside=False)
+        seed, share = model.random_state, select.held_out
+        layout = rows.layout if rows is not None else None
+        rows = RowShare(seed, "held out", share, inside=False, layout=layout)
     return Grid(
         model.n_components,
         model.covariance_type,
@@ -99,6 +119,8 @@ def grid_of(config: Config) -> Grid:
         model.random_state,
         rows,
         accelerate=True,
+        race=select.criterion != "stability",
+        covariance_prior=model.covariance_prior,
     )
 
 
@@ -132,6 +154,7 @@ def fit(
     on_resume: Callable[[Resumed], None],
     scratch: Path,
     on_shift: Callable[[float], None] = lambda _: None,
+    rests_on: Mapping[str, str] | None = None,
 ) -> Fitted:
     """Fit the transform and the whole grid, and choose a candidate.
 
@@ -151,28 +174,49 @@ def fit(
     on_shift : callable
         Called once, before the first pass of the fits, with what brings their log-likelihood per
         row into source units.
+    rests_on : mapping, optional
+        What results rest on besides data and configuration; kept with the checkpoints.
     """
-    transform = fit_transform(config.transform, table, engine)
-    grid = grid_of(config)
-    shift = shift_of(transform, table, engine, grid.rows)
+    layout = layout_of(config, table)
+    with in_source_terms(table):
+        surveyed = survey(layout, table, engine)
+        transform = fit_transform(config.transform, table, engine, layout)
+        grid = grid_of(config, layout_after(config, layout))
+        shift = shift_of(transform, table, engine, grid.rows, layout)
     on_shift(shift.train)
-    source: Source = TransformedSource(table, transform) if transform.steps else table
+    source: Source = TransformedSource(table, transform, layout) if transform.steps else table
     if config.cluster.cache == "spool":
         source = spool(source, scratch / f"spool-{source.fingerprint[:16]}.zarr", 65536)
-    result = run_grid(
-        source,
-        grid,
-        engine,
-        checkpoint=checkpoint_of(config, resume),
-        watch=watch,
-        on_resume=on_resume,
-    )
+    with in_source_terms(table):
+        result = run_grid(
+            source,
+            grid,
+            engine,
+            checkpoint=replace(checkpoint_of(config, resume), rests_on=rests_on),
+            watch=watch,
+            on_resume=on_resume,
+            stability=bool(config.report) or config.select.criterion == "stability",
+        )
     result = in_source_units(result, shift)
     chosen = result.choose(config.select.criterion, config.select.rule)
-    return Fitted(table, transform, source, grid, result, chosen)
+    return Fitted(table, transform, source, grid, result, chosen, layout, surveyed)
 
 
-def shift_of(transform: Transform, table: Source, engine: Engine, rows: RowShare | None) -> Shift:
+def survey(layout: RowLayout, table: Table, engine: Engine) -> Surveyed | None:
+    """Return what rows lack and how large their errors are, by a pass; None if they say nothing."""
+    if not (layout.missing or layout.noise):
+        return None
+    head = layout.split(table.read(0, min(4096, table.n_rows)).values).values
+    return engine.fold(Survey(layout, near_means(head)), table)
+
+
+def shift_of(
+    transform: Transform,
+    table: Source,
+    engine: Engine,
+    rows: RowShare | None,
+    layout: RowLayout | None = None,
+) -> Shift:
     """Return the mean log-Jacobians, by a pass where they are not the same for all rows.
 
     Parameters
@@ -183,11 +227,13 @@ def shift_of(transform: Transform, table: Source, engine: Engine, rows: RowShare
     engine : Engine
     rows : RowShare, optional
         Training rows.
+    layout : RowLayout, optional
+        How rows of the table are to be taken: of a row with holes only what is there counts.
     """
     constant = transform.constant_jacobian
-    if constant is not None:
-        return Shift(constant, constant)
-    sums = engine.fold(LogJacobian(transform, rows), table)
+    if not transform.steps or (constant is not None and not (layout and layout.missing)):
+        return Shift(constant or 0.0, constant or 0.0)
+    sums = engine.fold(LogJacobian(transform, rows, layout), table)
     train, held = (float(total / max(n, 1.0)) for total, n in (sums.train, sums.held))
     return Shift(train, held)
 
@@ -222,3 +268,19 @@ def _shifted(candidate: Candidate, shift: Shift) -> Candidate:
 def candidate_row(candidate: Candidate, chosen: bool) -> dict[str, Any]:
     """Return a candidate as a row of ``candidates.csv``."""
     return {"chosen": chosen, **as_table(candidate)}
+
+
+def dropped_starts(fitted: Fitted) -> list[dict[str, Any]]:
+    """Return who was dropped on the way, when and why, for the manifest."""
+    return [
+        {
+            "n_components": candidate.n_components,
+            "covariance_type": candidate.covariance_type,
+            "start": restart.number,
+            "init": restart.init,
+            "dropped": restart.fate,
+        }
+        for candidate in fitted.result.candidates
+        for restart in candidate.restarts
+        if restart.fate
+    ]

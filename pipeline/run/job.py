@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from gmm_dask import DaskEngine, PassDone, ResourceError, Resumed, RunLock, check_workers
+from gmm_dask import DaskEngine, PassDone, ResourceError, RunLock
 from pipeline.clusters import open_client
-from pipeline.config import Config
+from pipeline.config import Config, mask_text
 from pipeline.exits import FINISHED, NOT_CONVERGED, Terminated, exit_code
 from pipeline.manifest import RunFolder, now, versions
 from pipeline.progress import Progress, heartbeat_details, say
@@ -27,10 +27,13 @@ from pipeline.run.earlier import (
     refuse_other,
     start_over,
 )
-from pipeline.run.fitting import fit, open_rows
-from pipeline.run.preflight import check_outputs, writable
+from pipeline.run.fitting import dropped_starts, fit, open_rows
+from pipeline.run.grounds import ask_workers
+from pipeline.run.preflight import check_memory, check_outputs, writable
 from pipeline.run.settings import cluster_settings
+from pipeline.run.telling import dashboard, resuming, saved, shifting, told
 from pipeline.run.writing import write_outputs
+from pipeline.schedulers import steadily, workers_of
 from pipeline.signals import terminable
 
 
@@ -62,11 +65,19 @@ class Job:
     def watch(self, done: PassDone) -> None:
         """Remember a pass, for the heartbeat and the report."""
         self.last = done
-        self.seconds.append((done.seconds, done.live))
+        if not done.sample:
+            self.seconds.append((done.seconds, done.live))
+        facts = {"number": done.number, "live": done.live, "seconds": done.seconds}
         lower = done.best.lower_bound + self.shift
-        self.folder.event(
-            "pass", number=done.number, live=done.live, seconds=done.seconds, best=lower
-        )
+        if done.sample:
+            facts["sample_rows"] = done.sample
+        self.folder.event("pass", best=lower, **facts)
+
+    def note(self, text: str, **details: Any) -> None:
+        """Tell a warning on the console, as an event and in the manifest."""
+        say(f"warning: {text}", self.out)
+        self.folder.event("warning", text=text, **details)
+        self.folder.update(warnings=[*self.folder.manifest.get("warnings", []), text])
 
     def times(self) -> dict[str, Any]:
         """Return finishing time and duration as of now, for the report."""
@@ -146,7 +157,7 @@ def _finished_before(job: Job, manifest: dict[str, Any]) -> tuple[int, dict[str,
         f"already finished {manifest['finished']} (exit {code}); --fresh starts another attempt",
         job.out,
     )
-    return code, manifest
+    return code, {**manifest, "already_finished": True}
 
 
 def _attempt(job: Job, earlier: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -157,18 +168,22 @@ def _attempt(job: Job, earlier: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     check_outputs(config, table)
     folder.update(source=table.described, fingerprint=table.fingerprint)
     with open_client(cluster_settings(config)) as client, _marking(job):
-        say(f"{config.run.name} -> {folder.path}{_dashboard(client)}", job.out)
+        say(f"{config.run.name} -> {folder.path}{dashboard(client)}", job.out)
         section = config.cluster
-        facts = check_workers(client, table, section.timeout, section.wait_for_workers)
-        folder.update(workers=facts)
+        rests_on = steadily(client, lambda: ask_workers(job, client, table), section.timeout)
+        check_memory(config, table, workers_of(client, section.timeout))
         cache = "stream" if section.cache == "spool" else section.cache
         with DaskEngine(client, cache, timeout=section.timeout) as engine:
-            with Progress(job.out, lambda: _saved(config)) as progress:
+            with told(job), Progress(job.out, lambda: saved(config)) as progress:
                 watch: list[Callable[[PassDone], None]] = [job.watch, progress]
-                shift = _shifting(job, progress)
-                tell = _resuming(job)
-                fitted = fit(config, table, engine, job.resume, watch, tell, scratch, shift)
+                shift = shifting(job, progress)
+                tell = resuming(job)
+                fitted = fit(
+                    config, table, engine, job.resume, watch, tell, scratch, shift, rests_on
+                )
             changes = write_outputs(job, fitted, engine)
+            changes["dropped"] = dropped_starts(fitted)
+            changes["warnings"] = [*folder.manifest.get("warnings", []), *changes["warnings"]]
     converged = fitted.candidate.converged or config.run.accept_not_converged
     code = FINISHED if converged else NOT_CONVERGED
     changes |= {"status": "finished", "exit_code": code, "reason": _reason(code), **job.times()}
@@ -213,7 +228,7 @@ def mark(job: Job, error: BaseException) -> None:
     code = exit_code(error)
     stopped = isinstance(error, KeyboardInterrupt | Terminated)
     status = "stopped" if stopped else "failed"
-    reason = str(error) or type(error).__name__
+    reason = mask_text(str(error)) or type(error).__name__
     with suppress(OSError, ResourceError):  # a full disk must not hide why the run ended
         job.folder.update(status=status, exit_code=code, reason=reason, finished=now())
         job.folder.event(status, exit_code=code, reason=reason)
@@ -245,41 +260,3 @@ def _marking(job: Job) -> Iterator[None]:
     except BaseException as error:
         mark(job, error)
         raise
-
-
-def _dashboard(client: Any) -> str:
-    link = getattr(client, "dashboard_link", "")
-    return f"   (dashboard {link})" if link else ""
-
-
-def _saved(config: Config) -> float | None:
-    """Return the monotonic time of the newest checkpoint."""
-    newest = max(
-        (item.stat().st_mtime for item in Path(config.checkpoint.path).glob("commits/*.json")),
-        default=None,
-    )
-    return None if newest is None else time.monotonic() - (time.time() - newest)
-
-
-def _shifting(job: Job, progress: Progress) -> Callable[[float], None]:
-    """Return what makes progress and events show log-likelihoods in source units."""
-
-    def shift(per_row: float) -> None:
-        job.shift = progress.shift = per_row
-
-    return shift
-
-
-def _resuming(job: Job) -> Callable[[Resumed], None]:
-    def tell(resumed: Resumed) -> None:
-        live = sum(fit.outcome is None for fit in resumed.fits)
-        written = str(resumed.written)[:19]
-        say(
-            f"resuming {job.folder.path} from pass {resumed.number} (checkpoint {written} UTC, "
-            f"sha256 {resumed.sha256[:8]}...; {live} of {len(resumed.fits)} fits live)",
-            job.out,
-        )
-        job.folder.update(resumed_from=resumed.number)
-        job.folder.event("resumed", number=resumed.number, sha256=resumed.sha256)
-
-    return tell

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
 from gmm_dask import (
     COST_MODEL,
+    Grid,
     PlanError,
     Projection,
     human_bytes,
@@ -20,9 +22,12 @@ from gmm_dask import (
     project,
 )
 from pipeline.config import Config
+from pipeline.run.beside import beside_lines
 from pipeline.run.fitting import grid_of, spec_of
+from pipeline.run.layouts import layout_after, layout_of
 from pipeline.sources import Table, open_table
 
+Cache = Literal["memory", "stream"]
 # Passes that a run makes besides those of EM: first pass, sample, score, figures, labels.
 START_PASSES, END_PASSES = 4, 3
 
@@ -44,12 +49,11 @@ def plan(config: Config) -> tuple[list[tuple[str, str]], dict[str, Any]]:
 
 
 def _facts(config: Config, table: Table) -> dict[str, Any]:
-    grid = grid_of(config)
+    grid = _grid(config, table)
     cut = plan_for(table)
     workers, threads, limit = workers_of(config)
-    n_columns = columns_after(config, len(table.columns))
-    cache = "stream" if config.cluster.cache in ("auto", "stream", "spool") else "memory"
-    needs = project(cut, table, pass_fold(grid, n_columns), threads, cache, workers)  # type: ignore[arg-type]
+    n_columns = columns_after(config, len(table.value_columns))
+    needs = needs_of(config, table, workers, threads)
     fits = len(grid.n_components) * len(grid.covariance_type) * grid.n_init
     seconds = machine_factor() * pass_seconds(cut, grid, n_columns, workers * threads)
     return {
@@ -67,12 +71,34 @@ def _facts(config: Config, table: Table) -> dict[str, Any]:
         "worker_bytes": needs.total,
         "worker_limit": limit,
         "checkpoint_bytes": pass_fold(grid, n_columns).stats_bytes,
-        "fits_in_memory": _check(needs, limit),
+        "fits_in_memory": refuse_too_large(needs, limit),
         "seconds_per_pass": float(f"{seconds:.2g}"),
     }
 
 
-def _check(needs: Projection, limit: int) -> bool:
+def needs_of(config: Config, table: Table, workers: int, threads: int) -> Projection:
+    """Return the bytes that one of so many workers needs for a pass of all fits.
+
+    Parameters
+    ----------
+    config : Config
+    table : Table
+        Source units.
+    workers, threads : int
+        Number of workers, and threads of each.
+    """
+    n_columns = columns_after(config, len(table.value_columns))
+    cache: Cache = "memory" if config.cluster.cache == "memory" else "stream"
+    fold = pass_fold(_grid(config, table), n_columns)
+    return project(plan_for(table), table, fold, threads, cache, workers)
+
+
+def _grid(config: Config, table: Table) -> Grid:
+    return grid_of(config, layout_after(config, layout_of(config, table)))
+
+
+def refuse_too_large(needs: Projection, limit: int) -> bool:
+    """Return True, or raise PlanError if a worker needs more than its limit (bytes)."""
     if needs.total <= limit:
         return True
     raise PlanError(
@@ -106,18 +132,17 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
         if source.get("rows_exact", True)
         else f"up to {table.n_rows:,} rows"
     )
-    size = f"{len(table.columns)} columns, {human_bytes(source.get('bytes') or 0)}"
+    size = f"{len(table.value_columns)} columns, {human_bytes(source.get('bytes') or 0)}"
     lines = [
         ("source", f"{source.get('path')}   {rows}, {size}"),
-        ("columns", ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")),
+        ("columns", _listed(table.value_columns)),
     ]
     lines += [("note", note) for note in source.get("notes", [])]
-    if config.source.filter:
-        lines.append(("filter", f"{config.source.filter}   exact count in the first pass"))
+    lines += beside_lines(config, table)
     if config.transform:
         steps = ", ".join(step.name for step in config.transform)
         lines.append(
-            ("transform", f"{steps}   -> {columns_after(config, len(table.columns))} columns")
+            ("transform", f"{steps}   -> {columns_after(config, len(table.value_columns))} columns")
         )
     kinds = ", ".join(facts["covariance_type"])
     lines += [
@@ -152,6 +177,10 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
         ("output", str(Path(config.run.dir).absolute())),
     ]
     return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def _time(seconds: float, threads: int) -> str:

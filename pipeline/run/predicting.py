@@ -9,16 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gmm_dask import ConfigError, DaskEngine, DataError, GaussianMixture, check_workers
+from gmm_dask import (
+    ConfigError,
+    DaskEngine,
+    DataError,
+    RunLock,
+    check_workers,
+)
 from pipeline.clusters import open_client
 from pipeline.config import Config, OutputSection
 from pipeline.manifest import find_run, now, read_manifest
 from pipeline.run.fitting import spec_of
+from pipeline.run.layouts import layout_of
 from pipeline.run.settings import cluster_settings, stored_config
-from pipeline.run.writing import write_assignments
+from pipeline.run.stored import stored_model
+from pipeline.run.writing import losses, write_assignments
+from pipeline.schedulers import steadily
 from pipeline.sinks import OutputRecord, check_target, write_json_atomic
 from pipeline.sources import Table, open_table
-from pipeline.stages.transform import Transform
 
 
 def predict(
@@ -51,21 +59,28 @@ def predict(
     if not path.is_dir():
         raise ConfigError(f"{folder} has no model yet: gmm-dask status {folder}")
     _check_place(folder, out)
-    model = GaussianMixture.load(path)
-    transform = Transform.from_dict(model.extra_["transform"])
+    model, transform, columns = stored_model(path)
     output = config.output or OutputSection()
-    columns = tuple(model.extra_["columns"])
     with (
         _opened(_without_limit(config, overrides), data, columns, out) as table,
         open_client(cluster_settings(config)) as client,
     ):
         section = config.cluster
-        check_workers(client, table, section.timeout, section.wait_for_workers)
-        with DaskEngine(client, "stream", timeout=section.timeout) as engine:
+        wait_for, timeout = section.wait_for_workers, section.timeout
+        steadily(client, lambda: check_workers(client, table, timeout, wait_for), timeout)
+        with DaskEngine(client, "stream", timeout=timeout) as engine:
             record, result = write_assignments(
-                table, model.mixture_, transform, engine, output.format, out, output.columns
+                table,
+                model.mixture_,
+                transform,
+                layout_of(config, table),
+                engine,
+                output.format,
+                out,
+                output.columns,
             )
     facts = {"rows": result.n_rows, "written": now(), "command": command, "model": str(path)}
+    facts |= losses(engine)
     facts |= {"label_counts": list(result.label_counts), "ambiguous": result.ambiguous}
     facts |= {"output": {"path": record.path, "sha256": record.sha256}}
     write_json_atomic(out.with_name(f"{out.name}.json"), facts)
@@ -75,8 +90,8 @@ def predict(
 
 def _text(path: Path, table: Table, record: OutputRecord, out: Path) -> str:
     """Return what is said at the end."""
-    named = " ".join(table.columns[:8]) + (" ..." if len(table.columns) > 8 else "")
-    lines = [f"model of {path} ({len(table.columns)} columns, {named})"]
+    named = " ".join(table.value_columns[:8]) + (" ..." if len(table.value_columns) > 8 else "")
+    lines = [f"model of {path} ({len(table.value_columns)} columns, {named})"]
     lines += [f"left out {count:,} rows: {reason}" for reason, count in table.dropped.items()]
     written = f"{record.format}: {' '.join(record.columns)}"
     return "\n".join([*lines, f"{record.rows:,} rows written {out} ({written})"])
@@ -102,7 +117,7 @@ def _check_place(folder: Path, out: Path) -> None:
 def _opened(
     config: Config, data: Sequence[str], columns: tuple[str, ...], out: Path
 ) -> Iterator[Table]:
-    """Yield the new rows, and delete what they needed for reading."""
+    """Yield the new rows, while no other driver writes to `out`; delete what reading needed."""
     wanted = replace(
         spec_of(config),
         path=tuple(data),
@@ -111,10 +126,14 @@ def _opened(
         carry=config.source.carry,
     )
     scratch = out.with_name(f".{out.name}-scratch")
-    try:
-        table = open_table(wanted, scratch).ingest()
-        if table.columns != columns:
-            raise DataError(f"columns {list(table.columns)} came; {list(columns)} are needed")
-        yield table
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with RunLock(scratch / "run.lock") as lock:
+        try:
+            table = open_table(wanted, scratch).ingest()
+            if table.value_columns != columns:
+                raise DataError(
+                    f"columns {list(table.value_columns)} came; {list(columns)} are needed"
+                )
+            yield table
+        finally:
+            lock.release()  # its heartbeat lies in the folder too
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gmm_dask import ConfigError, ResourceError
 from pipeline.config import Config
-from pipeline.run.planning import columns_after
+from pipeline.run.planning import columns_after, needs_of, refuse_too_large
 from pipeline.run.write_back import output_columns, source_of
 from pipeline.sinks import FORMATS, Layout, check_target
 from pipeline.sources import Table
@@ -37,23 +39,50 @@ def check_outputs(config: Config, table: Table) -> None:
     if config.output.write_back:
         source_of(config, table.described)
     identity = table.identity(0, 1).schema
-    schema = label_schema(identity, output_columns(config), max(config.model.n_components))
+    most, names = max(config.model.n_components), table.value_columns
+    schema = label_schema(identity, output_columns(config), most, names)
     FORMATS[config.output.format].check(Layout(schema, table.n_rows, table.n_rows))
+
+
+def check_memory(config: Config, table: Table, workers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise if a worker's memory cannot hold what a pass of all fits needs.
+
+    The engine refuses each pass that does not fit; here it is told before the first one, and
+    before the starts are computed.
+
+    Parameters
+    ----------
+    config : Config
+    table : Table
+        Source units.
+    workers : mapping
+        What the scheduler knows of each worker, by address.
+
+    Raises
+    ------
+    PlanError
+        With the parts in numbers and the setting to change.
+    """
+    limits = [int(worker["memory_limit"]) for worker in workers.values() if worker["memory_limit"]]
+    if limits:
+        threads = max(int(worker["nthreads"]) for worker in workers.values())
+        refuse_too_large(needs_of(config, table, len(workers), threads), min(limits))
 
 
 def _check_features(config: Config, table: Table) -> None:
     wanted = config.report.features if config.report else None
     if not wanted:
         return
-    width = len(table.columns)
+    width = len(table.value_columns)
     if columns_after(config, width) < width:
         raise ConfigError(
             "report.features: after pca the figures show principal components; take it out"
         )
-    unknown = [name for pair in wanted for name in pair if name not in table.columns]
+    unknown = [name for pair in wanted for name in pair if name not in table.value_columns]
     if unknown:
         raise ConfigError(
-            f"report.features: {unknown[0]} is not among the columns ({', '.join(table.columns)})"
+            f"report.features: {unknown[0]} is not among the columns "
+            f"({', '.join(table.value_columns)})"
         )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gmm_dask import ConfigError, Engine, FormatError
-from pipeline.manifest import find_run, read_manifest
+from pipeline.manifest import RunFolder, find_run, located, read_manifest
 from pipeline.report import Results, render
 from pipeline.report.panels import Composition, Histogram, Passes
 from pipeline.report.parts import Dropped, OutputFile, Run
+from pipeline.run import lacking
 from pipeline.run import results as made
 from pipeline.run.fitting import Fitted
 from pipeline.sinks import sha256_of
@@ -55,9 +56,10 @@ def build_results(
         )
     )
     config = manifest["config"]
+    facts = made.source_facts(fitted, shown, manifest["source"])
     return Results(
         run=_run(fitted, engine, manifest),
-        source=made.source_facts(fitted, shown, manifest["source"]),
+        source=replace(facts, rows=lacking.row_facts(fitted, shown)),
         candidates=made.candidate_rows(fitted),
         chosen=fitted.chosen,
         criterion=config["select"]["criterion"],
@@ -73,7 +75,7 @@ def build_results(
         log_density=Histogram(edges=edges, counts=sums.density),
         compositions=_compositions(fitted, engine, colour_by),
         passes=Passes(seconds=seconds, live_fits=live),
-        warnings=made.warnings_of(fitted),
+        warnings=(*made.warnings_of(fitted), *lacking.lacking_warnings(fitted, shown)),
     )
 
 
@@ -123,7 +125,8 @@ def _compositions(
         return ()
     table = fitted.table
     mixture, transform = fitted.candidate.mixture, fitted.transform
-    count = drawn.Composition(mixture, transform, table.identity, colour_by)
+    layout = fitted.layout
+    count = drawn.Composition(mixture, transform, table.identity, colour_by, layout)
     total = drawn.merged(engine.map(count, table))
     found = []
     for name, categories in total.items():
@@ -158,13 +161,12 @@ def rebuild_report(target: str) -> Path:
         raise FormatError(f"{stored} is larger than {LARGEST} bytes: these are no results")
     manifest = read_manifest(folder / "run.json")
     outputs = manifest.get("outputs", {})
-    made = Path(manifest["dir"])
-    path = Path(outputs.get("report", {}).get("path", made / "report.html"))
-    if path.is_relative_to(made):  # the folder may have been moved since
-        path = folder / path.relative_to(made)
+    at = outputs.get("report", {}).get("path", str(folder / "report.html"))
+    path = located(manifest, folder, at)
     render(Results.from_json(stored.read_bytes()), path)
     if "report" in outputs:
         outputs["report"]["sha256"] = sha256_of(path)
-        text = json.dumps({**manifest, "outputs": outputs}, indent=2)
-        write_atomic(LOCAL, folder / "run.json", text.encode())
+        run = RunFolder(folder)
+        run.manifest = manifest
+        run.update(outputs=outputs)
     return path

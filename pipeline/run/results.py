@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Candidate, Engine, Sample, posterior_rows
+from gmm_dask import Candidate, Engine, Sample
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
 from pipeline.report.ranking import leading_pairs
@@ -21,6 +21,7 @@ from pipeline.stages.figures import (
     ellipse,
 )
 from pipeline.stages.overlap import bhattacharyya
+from pipeline.stages.seen import Sight
 
 MOST_PAIRS = 6
 SAMPLE = 8192
@@ -40,6 +41,8 @@ def _candidate_row(candidate: Candidate) -> CandidateRow:
             n_iter=restart.n_iter,
             outcome=restart.outcome,
             problems=restart.problems,
+            fate=restart.fate,
+            behind=restart.given_up.behind if restart.given_up else math.nan,
         )
         for restart in candidate.restarts
     )
@@ -52,8 +55,12 @@ def _candidate_row(candidate: Candidate) -> CandidateRow:
         bic=candidate.bic,
         aic=candidate.aic,
         icl=candidate.icl,
+        icl_map=candidate.icl_map,
         held_out=candidate.held_out,
         held_out_error=candidate.held_out_error,
+        stability=candidate.stability,
+        stability_neighbours=candidate.agreement.neighbours,
+        restarts_compared=candidate.agreement.n_restarts,
         starts_agree=candidate.starts_agree,
         n_init=len(candidate.restarts),
         n_iter=candidate.best.n_iter,
@@ -107,18 +114,14 @@ def figures_of(
     seed = fitted.grid.seed
     fold = Sample(SAMPLE, len(table.columns), seed)
     sample = engine.fold(fold, table).values
-    inner = transform.apply(sample)
-    visible = inner if shown.after else sample
+    sight = Sight(fitted.candidate.mixture, transform, fitted.layout)
+    seen = sight.see(sight.prepare(), sample)
+    visible = seen.inner.values if shown.after else seen.values
     views = _wanted_views(wanted, shown, visible) if wanted else _leading_views(shown, visible)
-    density = _sample_density(fitted, sample, inner)
-    edges = edges_of(density, 60)
-    figures = Figures(fitted.candidate.mixture, transform, views, shown.after, edges)
+    edges = edges_of(seen.log_density, 60)
+    mixture, layout = fitted.candidate.mixture, fitted.layout
+    figures = Figures(mixture, transform, views, shown.after, edges, layout)
     return engine.fold(figures, table), views, edges
-
-
-def _sample_density(fitted: Fitted, sample: FloatArray, inner: FloatArray) -> FloatArray:
-    log_density, _ = posterior_rows(fitted.candidate.mixture, None, inner)
-    return log_density + fitted.transform.log_jacobian(sample)
 
 
 def _leading_views(shown: Shown, visible: FloatArray) -> tuple[View, ...]:

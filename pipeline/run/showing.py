@@ -17,10 +17,17 @@ def ending_of(manifest: dict[str, Any], code: int) -> str:
     for name, item in manifest.get("outputs", {}).items():
         note = f"   {item['note']}" if item.get("note") else ""
         lines.append(f"{name:<11} {_short(item['path'])}{note}")
-    took, passes = in_words(manifest.get("seconds", 0.0)), manifest.get("passes", 0)
     if code and manifest.get("reason"):
         lines.append(str(manifest["reason"]))
-    return "\n".join([*lines, f"finished in {took}, {passes} passes (exit {code})"])
+    return "\n".join([*lines, _last(manifest, code)])
+
+
+def _last(manifest: dict[str, Any], code: int) -> str:
+    took, passes = in_words(manifest.get("seconds", 0.0)), manifest.get("passes", 0)
+    if manifest.get("already_finished"):
+        when, where = manifest["finished"], _short(manifest["dir"])
+        return f"already finished {when} in {where}, after {took}, {passes} passes (exit {code})"
+    return f"finished in {took}, {passes} passes (exit {code})"
 
 
 def _short(path: str) -> str:

@@ -84,7 +84,7 @@ def _parameters(fitted: Fitted, config: Config) -> dict[str, Any]:
         "means": mixture.means,
         "covariances": mixture.covariances,
         "covariance_type": mixture.family.covariance_type,
-        "columns": list(fitted.source.columns),
+        "columns": list(fitted.transform.after),
         "criterion": config.select.criterion,
         "gmm_dask_version": __version__,
     }

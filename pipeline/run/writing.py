@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmm_dask import DaskEngine, Engine, GaussianMixture, Mixture, plan_for
+from gmm_dask import Candidate, DaskEngine, Engine, GaussianMixture, Mixture, RowLayout, plan_for
 from pipeline.config import Config
 from pipeline.report import candidates_table, chosen_sentence, summary_text, warning_sentences
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
+from pipeline.run.layouts import in_source_terms
 from pipeline.run.reporting import build_results, write_report
 from pipeline.run.write_back import output_columns, write_back
 from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
@@ -32,13 +33,14 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
     config, folder = job.config, job.folder.path
     outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr")}
     outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
-    changes = _facts(fitted, engine) | {"outputs": outputs}
+    changes = _facts(fitted) | {"outputs": outputs}
     record = None
     if config.output:
         record, result = write_assignments(
             fitted.table,
             fitted.candidate.mixture,
             fitted.transform,
+            fitted.layout,
             engine,
             config.output.format,
             Path(config.output.path),
@@ -50,10 +52,18 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
     if record is not None and config.output and config.output.write_back:
         # last: in place it changes the file that everything before has read
         outputs["write_back"] = write_back(config, fitted, record, folder, engine)
-    return changes
+    return changes | losses(engine)  # of the writing too
 
 
-def _facts(fitted: Fitted, engine: Engine) -> dict[str, Any]:
+def losses(engine: Engine) -> dict[str, int]:
+    """Return how often passes were repeated and how many workers were lost, so far."""
+    return {
+        "retries": sum(record.retries for record in engine.history),
+        "workers_lost": sum(record.workers_lost for record in engine.history),
+    }
+
+
+def _facts(fitted: Fitted) -> dict[str, Any]:
     plan = plan_for(fitted.source)
     candidates = fitted.result.candidates
     return {
@@ -62,10 +72,18 @@ def _facts(fitted: Fitted, engine: Engine) -> dict[str, Any]:
         "dropped": fitted.table.dropped,
         "chosen": candidate_row(fitted.candidate, True),
         "candidates": [candidate_row(c, i == fitted.chosen) for i, c in enumerate(candidates)],
-        "retries": sum(record.retries for record in engine.history),
-        "workers_lost": sum(record.workers_lost for record in engine.history),
-        "plan": {"block_rows": plan.block_rows, "blocks": plan.n_blocks},
+        "plan": plan.describe(),
+        "kernels": _kernels(candidates),
         "model_fingerprint": fitted.candidate.mixture.fingerprint,
+    }
+
+
+def _kernels(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
+    """Return the rows of the table of kernels that measured the candidates, by covariance type."""
+    types = dict.fromkeys(candidate.covariance_type for candidate in candidates)
+    return {
+        name: sorted({c.mixture.kernel for c in candidates if c.covariance_type == name})
+        for name in types
     }
 
 
@@ -90,11 +108,11 @@ def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -
 
 def write_model(config: Config, fitted: Fitted, path: Path) -> dict[str, Any]:
     """Write the chosen model with its transform; return its entry for the manifest."""
-    names = fitted.source.columns
+    names = fitted.transform.after
     model = GaussianMixture.from_candidate(fitted.candidate, fitted.grid, names)
     extra = {
         "transform": fitted.transform.as_dict(),
-        "columns": fitted.table.columns,
+        "columns": fitted.table.value_columns,
         "log_likelihood_per_row": fitted.candidate.log_likelihood_per_row,
         "run": config.run.name,
     }
@@ -112,6 +130,7 @@ def write_assignments(
     table: Table,
     mixture: Mixture,
     transform: Transform,
+    rows: RowLayout,
     engine: Engine,
     format_: str,
     path: Path,
@@ -119,22 +138,20 @@ def write_assignments(
 ) -> tuple[OutputRecord, LabelResult]:
     """Write the outputs of every row, by the workers, then put them in place in one step."""
     head = table.identity(0, 1)
-    schema = label_schema(head.schema, columns, mixture.n_components)
+    names = table.value_columns
+    schema = label_schema(head.schema, columns, mixture.n_components, names)
     layout = Layout(schema, table.n_rows, part_rows_for(plan_for(table).block_rows, schema))
     sink: Sink = open_sink(format_, path, layout)
     try:
-        block = LabelBlock(mixture, table, sink, columns, layout.part_rows, *_maps(transform))
-        result = summarize(engine.map(block, table))
+        through = transform if transform.steps else None
+        size = layout.part_rows
+        block = LabelBlock(mixture, table, sink, columns, size, through, rows, names)
+        with in_source_terms(table):
+            result = summarize(engine.map(block, table))
         return sink.commit(result.parts), result
     except BaseException:
         sink.abort()
         raise
-
-
-def _maps(transform: Transform) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
-    if not transform.steps:
-        return None, None
-    return transform.apply, transform.log_jacobian
 
 
 def _assignments_entry(record: OutputRecord, table: Table) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 THREADS = 4
+# What Snakemake puts into a folder that is declared as an output: no part of what was written.
+FOREIGN = ".snakemake_timestamp"
 
 
 def sha256_of(path: str | Path) -> str:
@@ -49,6 +51,9 @@ def combined(digests: Mapping[str, str]) -> str:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Return the sorted relative names of all files in a folder and its folders."""
-    found = (path for path in folder.rglob("*") if not path.is_dir())
+    """Return the sorted relative names of all files in a folder and its folders.
+
+    The time stamp that Snakemake adds at the top does not count.
+    """
+    found = (path for path in folder.rglob("*") if not path.is_dir() and path != folder / FOREIGN)
     return sorted(path.relative_to(folder).as_posix() for path in found)

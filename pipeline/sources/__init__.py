@@ -9,7 +9,16 @@ from __future__ import annotations
 from pipeline.sources.filters import parse
 from pipeline.sources.formats import FORMATS, open_table
 from pipeline.sources.handles import release
-from pipeline.sources.spec import SourceSpec
+from pipeline.sources.spec import NoiseSpec, SourceSpec
 from pipeline.sources.table import Reader, Table
 
-__all__ = ["FORMATS", "Reader", "SourceSpec", "Table", "open_table", "parse", "release"]
+__all__ = [
+    "FORMATS",
+    "NoiseSpec",
+    "Reader",
+    "SourceSpec",
+    "Table",
+    "open_table",
+    "parse",
+    "release",
+]

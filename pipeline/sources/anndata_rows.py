@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.sources.beside import array_columns, array_names
 from pipeline.sources.cells import OBS_NAMES, Cells, bare, check_width, open_cells
 from pipeline.sources.columns import SAMPLE_ROWS, check_names, check_unique, choose
 from pipeline.sources.describe import facts
-from pipeline.sources.files import File, find_files, redacted
+from pipeline.sources.files import File, find_files
 from pipeline.sources.filters import parse
 from pipeline.sources.joined import JoinedReader
 from pipeline.sources.masks import Verdict, decide
-from pipeline.sources.numeric import float_type
-from pipeline.sources.spec import SourceSpec
+from pipeline.sources.numeric import table_values
+from pipeline.sources.spec import NoiseSpec, SourceSpec
 from pipeline.sources.store import Store, store_file
 from pipeline.sources.table import (
     IntArray,
@@ -32,11 +33,34 @@ from pipeline.sources.table import (
     values_digest,
 )
 from pipeline.sources.trouble import DataError, has_no
+from pipeline.sources.wide import Wide
 
 SUFFIXES = (".h5ad", ".h5")
 ZARR = (".zarr", ".zarr.zip")
 GATHER_BYTES = 32 * 2**20
 """Filtered rows are read in runs of source rows of at most so many bytes."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A matrix whose rows belong to the same cells, under names of its own.
+
+    Parameters
+    ----------
+    cells : Cells
+    names : tuple of str
+        For its columns, in order.
+    """
+
+    cells: Cells
+    names: tuple[str, ...]
+
+    def values(
+        self, names: Sequence[str], dtype: np.dtype[Any], lo: int, hi: int
+    ) -> npt.NDArray[Any]:
+        """Return columns of rows lo to hi as floats."""
+        own = [self.cells.names[self.names.index(name)] for name in names]
+        return self.cells.values(own, dtype, lo, hi)
 
 
 @dataclass(frozen=True)
@@ -48,21 +72,30 @@ class AnndataReader:
     Parameters
     ----------
     cells : Cells
-    columns : tuple of D str
     dtype : float32 or float64
     label_names : tuple of str
         obs columns that identify or are carried.
     condition : str, optional
         The filter.
     sentinels : tuple of float
+    wide : Wide
+        The columns, with those of weight and errors.
+    beside : Beside, optional
+        The matrix of errors.
     """
 
     cells: Cells
-    columns: tuple[str, ...]
     dtype: np.dtype[Any]
     label_names: tuple[str, ...]
     condition: str | None
     sentinels: tuple[float, ...]
+    wide: Wide
+    beside: Beside | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the values."""
+        return self.wide.columns
 
     @property
     def n_rows(self) -> int:
@@ -85,12 +118,30 @@ class AnndataReader:
     def values(self, lo: int, hi: int) -> npt.NDArray[Any]:
         """Return the values of cells lo to hi of those kept."""
         if self.verdict is None:
-            return self.cells.values(self.columns, self.dtype, lo, hi)
-        rows = np.empty((hi - lo, len(self.columns)), self.dtype)
+            return self._read(lo, hi)
+        rows = np.empty((hi - lo, len(self.wide.read)), self.dtype)
         for a, b, first, last in self._runs(lo, hi):
-            part = self.cells.values(self.columns, self.dtype, first, last)
+            part = self._read(first, last)
             rows[a:b] = part[self.origin(lo + a, lo + b) - first]
         return rows
+
+    def _read(self, lo: int, hi: int) -> npt.NDArray[Any]:
+        """Return the columns that are read of cells lo to hi of the file."""
+        weight, names = self.wide.sample_weight, self.wide.read
+        apart = self.beside.names if self.beside is not None else ()
+        own = [name for name in names if name not in apart and name != weight]
+        parts = [self.cells.values(own, self.dtype, lo, hi)]
+        if weight is not None:
+            table = self.cells.obs([weight], lo, hi)
+            parts.append(table_values(self.cells.where, table, [weight], self.dtype, range(lo, hi)))
+        if self.beside is not None:
+            picked = [name for name in names if name in apart]
+            parts.append(self.beside.values(picked, self.dtype, lo, hi))
+            own += [weight, *picked] if weight is not None else picked
+        elif weight is not None:
+            own.append(weight)
+        rows = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+        return rows if tuple(own) == names else rows[:, [own.index(name) for name in names]]
 
     def labels(self, lo: int, hi: int) -> pa.Table:
         """Return the id and carried columns of cells lo to hi of those kept."""
@@ -160,7 +211,8 @@ def open_anndata(spec: SourceSpec, scratch: Path) -> Table:  # noqa: ARG001
         raise DataError(
             f"source.filter: {spec.filter!r} keeps none of {reader.n_origin} cells ({drops})"
         )
-    inputs = [[redacted(part.cells.store.file.url), part.cells.stamp] for part in parts]
+    inputs = [part.cells.stamp for part in parts]
+    inputs += [part.beside.cells.stamp for part in parts if part.beside is not None]
     kept = [digest(verdict.kept.tobytes().hex()) for verdict in verdicts]
     mark = values_digest(spec, first.columns, [inputs, kept])
     about = facts(spec, "anndata", files, reader.n_origin) | {
@@ -168,7 +220,7 @@ def open_anndata(spec: SourceSpec, scratch: Path) -> Table:  # noqa: ARG001
         "id": list(spec.id or (OBS_NAMES,)),
     }
     named = replace(spec, id=spec.id or (OBS_NAMES,))
-    return row_table(named, reader, first.columns, first.dtype, mark, about, drops)
+    return row_table(named, reader, first.wide, first.dtype, mark, about, drops)
 
 
 def _stores(spec: SourceSpec) -> list[Store]:
@@ -193,12 +245,46 @@ def _reader(spec: SourceSpec, store: Store) -> AnndataReader:
     def sample(names: Any) -> pa.Table:
         return cells.obs(names, 0, end) if cells.key == "obs" else pa.table({})
 
+    beside = _beside(spec, store, cells)
+    if beside is not None:
+        types |= dict(zip(beside.names, beside.cells.types, strict=True))
+    if spec.sample_weight is not None:
+        check_names("source.sample_weight", store.name, [bare(spec.sample_weight)], known)
+        types[spec.sample_weight] = cells.obs([spec.sample_weight], 0, 1).schema.types[0]
     # identity comes from obs, values from the matrix: their names do not meet
-    choice = choose(replace(spec, id=(), carry=()), cells.where, types, sample, cells.n_rows)
+    asked = replace(spec, id=(), carry=(), noise=_noise(spec, cells))
+    choice = choose(asked, cells.where, types, sample, cells.n_rows)
     check_width(cells, choice.columns)
-    dtype = float_type(types[name] for name in choice.columns)
     labels = tuple(dict.fromkeys(bare(name) for name in (*(spec.id or (OBS_NAMES,)), *spec.carry)))
-    return AnndataReader(cells, choice.columns, dtype, labels, spec.filter, spec.sentinels)
+    condition, sentinels = spec.filter, spec.sentinels
+    return AnndataReader(cells, choice.dtype, labels, condition, sentinels, choice.wide, beside)
+
+
+def _noise(spec: SourceSpec, cells: Cells) -> NoiseSpec | None:
+    """Return where errors stand, an array's as a map of columns."""
+    noise = spec.noise
+    return array_columns(noise, cells.names) if noise is not None and noise.array else noise
+
+
+def _beside(spec: SourceSpec, store: Store, cells: Cells) -> Beside | None:
+    """Return the matrix of errors, where it is one.
+
+    Raises
+    ------
+    DataError
+        If it has not one column (of a covariance: D) for each column of the values.
+    """
+    noise = spec.noise
+    if noise is None or noise.array is None:
+        return None
+    errors = open_cells(replace(spec, key=noise.array), store, f"source.noise.{noise.form}")
+    names = array_names(noise, cells.names)
+    if len(errors.names) != len(names) or errors.n_rows != cells.n_rows:
+        raise DataError(
+            f"source.noise.{noise.form}: {errors.where} has {errors.n_rows} rows of "
+            f"{len(errors.names)} numbers, {cells.where} needs {cells.n_rows} of {len(names)}"
+        )
+    return Beside(errors, names)
 
 
 def _total(verdicts: list[Verdict]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.sources import encoded
+from pipeline.sources.content import identities
 from pipeline.sources.files import resolved
 from pipeline.sources.numeric import array_type, table_values, to_float
 from pipeline.sources.spec import SourceSpec
@@ -63,7 +64,7 @@ class Cells:
     def stamp(self) -> Any:
         """What the fingerprint is made of: what changes when the matrix is written."""
         if self.store.is_hdf5:
-            return self.store.file.identity
+            return identities([self.store.file])[0]
         if self.zarr is not None:
             return self.zarr.fingerprint
         system, root = fsspec.core.url_to_fs(self.store.file.url, **resolved(self.options))
@@ -96,7 +97,7 @@ class Cells:
             rows = self.zarr.rows(lo, hi)
         else:
             with self.store.root() as root:
-                rows = np.asarray(root[self.key][lo:hi])
+                rows = np.asarray(root[self.key][lo:hi]).reshape(hi - lo, -1)
         return rows if picks is None else rows[:, picks]
 
     def _index(self, name: str) -> int:
@@ -128,8 +129,15 @@ def _change(info: Any) -> str:
     return f"{info.get('size')} {next((info[s] for s in stamps if info.get(s)), '')}"
 
 
-def open_cells(spec: SourceSpec, store: Store) -> Cells:
+def open_cells(spec: SourceSpec, store: Store, setting: str = "source.key") -> Cells:
     """Open one AnnData file at the matrix that `spec` names, or at its only one.
+
+    Parameters
+    ----------
+    spec : SourceSpec
+    store : Store
+    setting : str
+        What named the matrix, for messages.
 
     Raises
     ------
@@ -145,7 +153,9 @@ def open_cells(spec: SourceSpec, store: Store) -> Cells:
                 "anndata.read_h5ad and write it again"
             )
         known = _matrices(root)
-        key = _key(spec, store, known)
+        if setting != "source.key":
+            known |= _cubes(root)
+        key = _key(spec, store, known, setting)
         node = root[key]
         kind = encoded.encoding(node)
         if kind == "csc_matrix":
@@ -164,7 +174,8 @@ def open_cells(spec: SourceSpec, store: Store) -> Cells:
             stored = node["data"].dtype if kind == "csr_matrix" else node.dtype
             float_ = array_type(store.name, key, stored)
             types = (pa.from_numpy_dtype(float_),) * len(names)
-    dense_zarr = not store.is_hdf5 and kind not in ("csr_matrix", "dataframe")
+        flat = not encoded.is_cube(node)
+    dense_zarr = flat and not store.is_hdf5 and kind not in ("csr_matrix", "dataframe")
     through = zarr_matrix(store.file, key) if dense_zarr else None
     return Cells(store, key, kind, n_rows, names, types, through)
 
@@ -202,12 +213,19 @@ def _matrices(root: Any) -> dict[str, int]:
     return {key: width for key, node in found.items() if (width := encoded.shape_of(node)[1])}
 
 
-def _key(spec: SourceSpec, store: Store, known: dict[str, int]) -> str:
+def _cubes(root: Any) -> dict[str, int]:
+    """Return the arrays of one covariance for each cell, with their numbers a cell."""
+    found = {f"obsm/{name}": root[f"obsm/{name}"] for name in sorted(root.get("obsm", ()))}
+    cubes = {key: node for key, node in found.items() if encoded.is_cube(node)}
+    return {key: encoded.shape_of(node)[1] for key, node in cubes.items()}
+
+
+def _key(spec: SourceSpec, store: Store, known: dict[str, int], setting: str) -> str:
     shown = [f"{key} ({width})" for key, width in known.items()]
     if spec.key is not None:
         key = spec.key.strip("/")
         if key not in known and key != "obs":
-            raise has_no("source.key", store.name, key, list(known), shown)
+            raise has_no(setting, store.name, key, list(known), shown)
         return key
     if len(known) != 1:
         raise DataError(f"source.key: {store.name} has {', '.join(shown) or 'no matrix'}; name one")

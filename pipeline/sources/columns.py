@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.sources import numeric
+from pipeline.sources.beside import reserved, wide_of
 from pipeline.sources.filters import parse
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.trouble import DataError, has_no, listed
+from pipeline.sources.wide import Wide
 
 SAMPLE_ROWS = 65_536
 """Identifiers are looked for in so many leading rows."""
@@ -24,14 +26,20 @@ class Choice:
 
     Parameters
     ----------
-    columns : tuple of D str
+    wide : Wide
+        The values, with the columns of weight and errors.
     dtype : float32 or float64
     notes : tuple of str
     """
 
-    columns: tuple[str, ...]
+    wide: Wide
     dtype: np.dtype[Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the D value columns."""
+        return self.wide.columns
 
 
 def choose(
@@ -82,7 +90,8 @@ def choose(
             + (f". {why}" if why else "")
         )
     check_names("source.units", holder, tuple(spec.units), known)
-    return Choice(tuple(names), numeric.float_type(types[n] for n in names), tuple(notes))
+    wide = wide_of(spec, holder, tuple(names), types)
+    return Choice(wide, wide.dtype(types[n] for n in wide.read), tuple(notes))
 
 
 def check_names(setting: str, holder: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -109,7 +118,8 @@ def _default(
     n_rows: int | None,
 ) -> tuple[list[str], list[str]]:
     # pandas keeps its row names in such a column
-    free = [n for n in types if n not in spec.labels and not n.startswith("__index_level_")]
+    taken = {*spec.labels, *reserved(spec, list(types))}
+    free = [n for n in types if n not in taken and not n.startswith("__index_level_")]
     names = [n for n in free if numeric.is_numeric(types[n])]
     integers = [n for n in names if pa.types.is_integer(numeric.plain(types[n]))]
     rows = sample(integers) if integers else pa.table({})

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.sources.columns import choose, filter_columns
+from pipeline.sources.content import identities
 from pipeline.sources.csv_head import HEAD_BYTES, Head, codec, read_head
 from pipeline.sources.csv_scan import CsvScan, reading, unreadable
 from pipeline.sources.describe import facts, holder
@@ -47,7 +48,7 @@ def open_csv(spec: SourceSpec, scratch: Path) -> Table:
     n_rows, exact = _estimate(files, heads, sample.num_rows)
     choice = choose(spec, name, seen, sample.select, n_rows if exact else None)
     tested = filter_columns(spec, name, list(seen))
-    types = dict.fromkeys(choice.columns, pa.float64())
+    types = dict.fromkeys(choice.wide.read, pa.float64())
     types |= {column: _type_of_filter(seen[column]) for column in tested}
     # last, as identifiers must keep all of their digits
     types |= {column: _type_of_label(seen[column]) for column in spec.labels}
@@ -55,9 +56,9 @@ def open_csv(spec: SourceSpec, scratch: Path) -> Table:
         _check_names(file, head, files[0], types)
     # the scan travels, the first megabytes need not
     bare = tuple(replace(head, text=b"") for head in heads)
-    scan = CsvScan(name, files, bare, types, choice.columns, spec.missing_words)
-    work = Ingest(scan, spec, choice.columns, np.dtype(np.float64))
-    digest = values_digest(spec, choice.columns, [file.identity for file in files])
+    scan = CsvScan(name, files, bare, types, choice.wide.read, spec.missing_words)
+    work = Ingest(scan, spec, choice.wide, np.dtype(np.float64))
+    digest = values_digest(spec, choice.columns, identities(files))
     about = facts(spec, "csv", files, n_rows if exact else None, choice.notes)
     return opened(PendingTable(work, digest, about, n_rows, scratch))
 

@@ -7,6 +7,7 @@ The on-disk format of AnnData: https://anndata.readthedocs.io/en/stable/fileform
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,13 +39,19 @@ def is_matrix(node: Any) -> bool:
     return getattr(node, "ndim", len(getattr(node, "shape", ()))) == 2
 
 
+def is_cube(node: Any) -> bool:
+    """Return whether a node holds one square matrix of numbers for each row."""
+    shape: tuple[int, ...] = tuple(getattr(node, "shape", ()))
+    return len(shape) == 3 and shape[1] == shape[2]
+
+
 def shape_of(node: Any) -> tuple[int, int]:
     """Return rows and columns of a matrix node."""
     kind = encoding(node)
     if kind == "dataframe":
         return int(node[index_name(node)].shape[0]), len(column_order(node))
     shape = node.attrs["shape"] if kind in ("csr_matrix", "csc_matrix") else node.shape
-    return int(shape[0]), int(shape[1])
+    return int(shape[0]), int(math.prod(shape[1:]))
 
 
 def index_name(frame: Any) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import unquote_plus
 
 import fsspec
 
@@ -62,11 +63,15 @@ def _resolve(key: str, value: Any) -> Any:
 
 
 def _secrets(url: str, options: Mapping[str, Any]) -> list[str]:
+    """Return what must not be shown of a URL and its options, also as a library may quote it."""
     login = _LOGIN.search(url)
     found = [login.group()[:-1]] if login else []
-    found += [url.partition("?")[2]] if is_url(url) else []
+    query = url.partition("?")[2] if is_url(url) else ""
+    found += [text.partition(":")[2] for text in found]
+    found += [query, *(pair.partition("=")[2] for pair in query.split("&"))]
+    found += [unquote_plus(text) for text in found]
     # shorter words are regions and flags: blanking them would only blur the message
-    return [text for text in (*found, *_texts(options)) if len(text) > 3]
+    return [text for text in dict.fromkeys((*found, *_texts(options))) if len(text) > 3]
 
 
 def _texts(options: Mapping[str, Any]) -> Iterator[str]:
@@ -111,11 +116,6 @@ class File:
         return self.url if relative.startswith("..") else relative
 
     @property
-    def identity(self) -> tuple[str, int, str]:
-        """What a fingerprint is made of."""
-        return redacted(self.url), self.size, self.stamp
-
-    @property
     def secrets(self) -> list[str]:
         """Strings that must not appear in messages."""
         return _secrets(self.url, self.options)
@@ -143,7 +143,7 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         system, path = fsspec.core.url_to_fs(url, **settings)
     except (ValueError, ImportError) as error:
         text = str(error)
-        for secret in _secrets(url, options):
+        for secret in sorted(_secrets(url, options), key=len, reverse=True):
             text = text.replace(secret, "***")
         raise ConfigError(f"source.path: {redacted(url)} cannot be opened: {text}") from None
     return system, path

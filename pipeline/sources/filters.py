@@ -17,6 +17,7 @@ from functools import lru_cache
 from pipeline.sources.trouble import ConfigError
 
 MAX_LENGTH = 10_000
+MAX_DEPTH = 100
 
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|`(?P<name>[^`]+)`|(?P<sign>[&|~#`])"""
@@ -87,12 +88,23 @@ def parse(text: str) -> Condition:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _unreadable(text, error) from None
     pairs = tuple(names.items())
+    _check_depth(tree)
     _check(tree, pairs)
     found = [node for node in _names(tree) if _dotted(node) not in (*NULLS, *BOOLS)]
     columns = dict.fromkeys(names.get(_dotted(node), _dotted(node)) for node in found)
     if not columns:
         raise ConfigError(f"source.filter: {text!r} names no column")
     return Condition(text, tree, pairs, tuple(columns))
+
+
+def _check_depth(tree: ast.expr) -> None:
+    """Raise ConfigError for a tree too deep to be walked by recursion, here and on workers."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ConfigError(f"source.filter: nested deeper than {MAX_DEPTH} levels; write it shorter")
 
 
 def _rewrite(match: re.Match[str], text: str, names: dict[str, str]) -> str:
@@ -194,6 +206,8 @@ def _objection_to_constant(value: object) -> str | None:
         return "is tested with `is null` or `is not null`"
     if isinstance(value, int) and abs(value) >= 2**63:
         return "is too large an integer (64 bits are kept)"
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "is half a character"
     return None if isinstance(value, bool | int | float | str) else "is no number, text or truth"
 
 

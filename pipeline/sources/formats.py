@@ -124,4 +124,5 @@ def _is_zarr_folder(path: str) -> bool:
 
 def _zarr_or_anndata(path: str, spec: SourceSpec) -> str:
     with Store(store_file(path, spec.storage_options), is_hdf5=False).root() as root:
-        return "anndata" if root.attrs.get("encoding-type") == "anndata" else "zarr"
+        attributes = dict(root.attrs) if isinstance(root.metadata.attributes, dict) else {}
+        return "anndata" if attributes.get("encoding-type") == "anndata" else "zarr"

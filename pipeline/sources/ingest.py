@@ -23,6 +23,7 @@ from pipeline.sources.numeric import plain, table_values
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.table import IntArray
 from pipeline.sources.trouble import DataError, ResourceError
+from pipeline.sources.wide import Wide
 
 GROUP_BYTES = 4 * 2**20
 POSITION = "position"
@@ -78,19 +79,20 @@ class Ingest:
     ----------
     scan : Scan
     spec : SourceSpec
-    columns : tuple of D str
+    wide : Wide
+        How a row is made of the columns that are read.
     dtype : float32 or float64
     """
 
     scan: Scan
     spec: SourceSpec
-    columns: tuple[str, ...]
+    wide: Wide
     dtype: np.dtype[Any]
 
     @property
     def stored_columns(self) -> tuple[str, ...]:
-        """Names of the value columns as stored: a column may be value and label at once."""
-        return tuple(f"v{j}" for j in range(len(self.columns)))
+        """Names of the numbers of a row as stored: a column may be value and label at once."""
+        return tuple(f"v{j}" for j in range(self.wide.layout.width))
 
     @property
     def stored_labels(self) -> tuple[tuple[str, str], ...]:
@@ -130,7 +132,7 @@ class Ingest:
         seen = kept = 0
         try:
             with pq.ParquetWriter(path, self.schema, **self._encoding()) as writer:
-                uniform = _Uniform(writer, self.schema, _group_rows(len(self.columns)))
+                uniform = _Uniform(writer, self.schema, _group_rows(self.wide.layout.width))
                 for rows, rows_seen, reasons in self._kept():
                     dropped.update(reasons)
                     seen += rows_seen
@@ -161,9 +163,10 @@ class Ingest:
     def _clean(self, rows: pa.Table, kept: IntArray, start: int) -> pa.Table:
         """Return kept rows as they are stored."""
         rows, origin = rows.take(kept), kept + start
-        values = table_values(self.scan.where, rows, self.columns, self.dtype, origin)
+        values = table_values(self.scan.where, rows, self.wide.read, self.dtype, origin)
         for sentinel in self.spec.sentinels:
             values[values == self.dtype.type(sentinel)] = np.nan
+        values = self.wide.made(values, self.scan.where, origin)
         # copies: a column of a C ordered matrix is strided
         floats = [pa.array(np.ascontiguousarray(column)) for column in values.T]
         labels = [rows.column(name) for name in self.spec.labels]

@@ -190,14 +190,15 @@ def open_matrix(
     beside = tuple(matrix.extra_types)
     # the float type hides integers: an array has no identifiers to look for
     choice = choose(spec, matrix.where, types, lambda _: pa.table({}), matrix.n_rows, beside)
+    dtype = choice.dtype
     tested = filter_columns(spec, matrix.where, (*types, *beside))
     digest = values_digest(spec, choice.columns, inputs)
     if spec.filter:
-        names = tuple(dict.fromkeys((*choice.columns, *spec.labels, *tested)))
-        work = Ingest(MatrixScan(matrix, names, dtype), spec, choice.columns, dtype)
+        names = tuple(dict.fromkeys((*choice.wide.read, *spec.labels, *tested)))
+        work = Ingest(MatrixScan(matrix, names, dtype), spec, choice.wide, dtype)
         return opened(PendingTable(work, digest, about, matrix.n_rows, scratch))
-    reader = MatrixReader(matrix, choice.columns, spec.labels, dtype)
-    return row_table(spec, reader, choice.columns, dtype, digest, about)
+    reader = MatrixReader(matrix, choice.wide.read, spec.labels, dtype)
+    return row_table(spec, reader, choice.wide, dtype, digest, about)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.sources.content import identities
 from pipeline.sources.describe import facts, holder
 from pipeline.sources.files import File, find_files
 from pipeline.sources.handles import borrowed
@@ -17,7 +18,7 @@ from pipeline.sources.joined import JoinedMatrix
 from pipeline.sources.matrix import Plain, open_matrix
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.table import Table
-from pipeline.sources.trouble import DataError, translated
+from pipeline.sources.trouble import DataError, translated, untrusted
 
 SUFFIXES = (".npy",)
 
@@ -106,12 +107,12 @@ def open_npy(spec: SourceSpec, scratch: Path) -> Table:
     files = find_files(spec.paths, spec.storage_options, SUFFIXES, "npy")
     matrix = JoinedMatrix.of([_header(file) for file in files], holder(spec, files))
     about = facts(spec, "npy", files, matrix.n_rows)
-    return open_matrix(spec, scratch, matrix, [file.identity for file in files], about)
+    return open_matrix(spec, scratch, matrix, identities(files), about)
 
 
 def _header(file: File) -> NpyMatrix:
     where = file.shown
-    with translated(where, "an npy file", file.secrets), file.open() as stream:
+    with untrusted(where, "an npy file", file.secrets), file.open() as stream:
         version = np.lib.format.read_magic(stream)
         read = (
             np.lib.format.read_array_header_1_0
@@ -124,6 +125,8 @@ def _header(file: File) -> NpyMatrix:
         raise DataError(
             f"{where} has shape {shape}; needed: two dimensions, rows and columns (N, D)"
         )
+    if any(type(size) is not int for size in shape):  # the parser lets truths pass
+        raise DataError(f"{where}: damaged, or not an npy file (shape {shape})")
     if dtype.hasobject or dtype.names:
         kind = "named fields" if dtype.names else "Python objects, which are never unpickled"
         raise DataError(f"{where} holds {kind} ({dtype}); save plain numbers of shape (N, D)")

@@ -7,14 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.sources.columns import SAMPLE_ROWS, check_unique, choose, filter_columns
+from pipeline.sources.content import identities
 from pipeline.sources.describe import facts, holder, units_of
 from pipeline.sources.files import File, find_files
+from pipeline.sources.filters import parse
 from pipeline.sources.ingest import Chunk, Ingest
-from pipeline.sources.numeric import float_type, plain
+from pipeline.sources.masks import decide
+from pipeline.sources.numeric import plain
 from pipeline.sources.pending import PendingTable, opened
 from pipeline.sources.rowgroups import (
     MAX_GROUP,
@@ -37,6 +41,8 @@ class _Footer:
 
     schema: pa.Schema
     sizes: tuple[int, ...]
+    nulls: Mapping[str, int | None]
+    """Rows without a value of each column that the filter reads; None where it does not tell."""
 
 
 def open_parquet(spec: SourceSpec, scratch: Path) -> Table:
@@ -55,39 +61,79 @@ def open_parquet(spec: SourceSpec, scratch: Path) -> Table:
     """
     files = find_files(spec.paths, spec.storage_options, SUFFIXES, "parquet")
     with ThreadPoolExecutor(8) as pool:
-        footers = list(pool.map(_footer, files))
+        asked = parse(spec.filter).columns if spec.filter else ()
+        footers = list(pool.map(partial(_footer, asked), files))
     name, first = holder(spec, files), footers[0].schema
     check_unique(files[0].shown, first.names)
     n_rows = sum(sum(footer.sizes) for footer in footers)
     types = {field.name: field.type for field in first}
     choice = choose(spec, name, types, partial(_sample, files, footers), n_rows)
     tested = filter_columns(spec, name, first.names)
-    used = tuple(dict.fromkeys((*choice.columns, *spec.labels, *tested)))
+    read = choice.wide.read
+    used = tuple(dict.fromkeys((*read, *spec.labels, *tested)))
     schema = _common(files, footers, used, every=spec.columns is None)
     groups = row_groups(files, [footer.sizes for footer in footers], schema)
-    dtype = float_type(schema.field(column).type for column in choice.columns)
+    dtype = choice.wide.dtype(schema.field(column).type for column in read)
     largest = max((size for footer in footers for size in footer.sizes), default=0)
-    huge = largest * 8 * len({*choice.columns, *spec.labels}) > MAX_GROUP
+    huge = largest * 8 * len({*read, *spec.labels}) > MAX_GROUP
     notes = [*choice.notes, *([f"row groups of {largest} rows are cut smaller"] if huge else [])]
     about = facts(spec, "parquet", files, n_rows, notes, units_of(first))
-    digest = values_digest(spec, choice.columns, [file.identity for file in files])
+    if spec.filter:
+        about["filter_missing"] = _missing_in_filter(spec.filter, footers, schema)
+    digest = values_digest(spec, choice.columns, identities(files))
     if spec.filter or huge:
-        scan = ParquetScan(name, groups, tested, (*choice.columns, *spec.labels))
-        work = Ingest(scan, spec, choice.columns, dtype)
+        scan = ParquetScan(name, groups, tested, (*read, *spec.labels))
+        work = Ingest(scan, spec, choice.wide, dtype)
         return opened(PendingTable(work, digest, about, n_rows, scratch))
     labels = tuple((label, label) for label in spec.labels)
-    reader = ParquetReader(groups, choice.columns, dtype, labels, n_rows)
-    return row_table(spec, reader, choice.columns, dtype, digest, about)
+    reader = ParquetReader(groups, read, dtype, labels, n_rows)
+    return row_table(spec, reader, choice.wide, dtype, digest, about)
 
 
-def _footer(file: File) -> _Footer:
+def _footer(asked: Sequence[str], file: File) -> _Footer:
     with (
         translated(file.shown, "a parquet file", file.secrets),
         open_parquet_file(file) as parquet,
     ):
         footer = parquet.metadata
         sizes = tuple(footer.row_group(g).num_rows for g in range(footer.num_row_groups))
-        return _Footer(parquet.schema_arrow, sizes)
+        nulls = {name: _nulls(footer, name) for name in asked}
+        return _Footer(parquet.schema_arrow, sizes, nulls)
+
+
+def _nulls(footer: Any, name: str) -> int | None:
+    """Return how many rows of a file have no value of a column, where its footer tells."""
+    total = 0
+    places = [i for i in range(footer.num_columns) if footer.schema.column(i).path == name]
+    for g in range(footer.num_row_groups if places else 0):
+        statistics = footer.row_group(g).column(places[0]).statistics
+        if statistics is None or not statistics.has_null_count:
+            return None
+        total += statistics.null_count
+    return total if places else None
+
+
+def _missing_in_filter(
+    text: str, footers: Sequence[_Footer], schema: pa.Schema
+) -> dict[str, dict[str, Any]]:
+    """Return for each column of a filter the rows without a value, and what becomes of them."""
+    condition, found = parse(text), {}
+    for name in condition.columns:
+        counts = [footer.nulls.get(name) for footer in footers]
+        rows = None if None in counts else sum(count or 0 for count in counts)
+        kind = plain(schema.field(name).type)
+        floating = pa.types.is_floating(kind)  # NaN are not counted in footers
+        # of several columns the others decide too
+        alone = len(condition.columns) == 1
+        hole = pa.table({name: pa.nulls(1, kind)}) if alone else None
+        dropped = None if hole is None else not len(decide(condition, hole).kept)
+        told = rows is not None and (rows > 0 or not floating)
+        found[name] = {
+            "rows": rows if told else None,
+            "at_least": floating,
+            "dropped": dropped,
+        }
+    return found
 
 
 def _sample(files: Sequence[File], footers: Sequence[_Footer], names: Sequence[str]) -> pa.Table:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmm_dask import Block
+from gmm_dask import Block, RowLayout
 from pipeline.sources.files import find_files
 from pipeline.sources.ingest import POSITION, Ingest, WiderScan, sync
 from pipeline.sources.rowgroups import ParquetReader, row_groups
@@ -60,8 +60,18 @@ class PendingTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Names of the numbers of a row."""
+        return self.work.wide.names
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
         """Names of the D value columns."""
-        return self.work.columns
+        return self.work.wide.columns
+
+    @property
+    def layout(self) -> RowLayout:
+        """Which of the numbers of a row are values, weight and noise."""
+        return self.work.wide.layout
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -75,9 +85,10 @@ class PendingTable:
             **self.facts,
             "rows": self.n_rows,
             "rows_exact": self.facts["rows_in_input"] is not None and not self.work.spec.filter,
-            "columns": list(self.columns),
+            "columns": list(self.value_columns),
             "dtype": str(self.dtype),
             "dropped": {},
+            **self.work.wide.facts,
         }
 
     @property
@@ -156,12 +167,13 @@ class PendingTable:
         )
         return RowTable(
             reader,
-            self.columns,
+            self.work.wide,
             self.dtype,
             self.fingerprint,
             self.facts,
             counts["dropped"],
             bool(self.work.spec.id),
+            made=True,
         )
 
 

@@ -10,6 +10,35 @@ from pipeline.sources.trouble import ConfigError
 
 
 @dataclass(frozen=True)
+class NoiseSpec:
+    """Where the error of each value stands, in the words of ``source.noise``.
+
+    Parameters
+    ----------
+    form : str
+        ``std``, ``variance``, ``inverse_variance`` (0 means missing) or ``covariance``.
+    columns : str or mapping
+        A template such as ``{column}_error`` (of covariances ``cov_{a}_{b}``), the array of a
+        store, or the error column of each value column; None there means exact.
+    correlation : str, optional
+        Template such as ``{a}_{b}_corr``; both orders are tried.
+    exact : tuple of str
+        Value columns without an error.
+    """
+
+    form: str
+    columns: str | Mapping[str, str | None]
+    correlation: str | None = None
+    exact: tuple[str, ...] = ()
+
+    @property
+    def array(self) -> str | None:
+        """The array of a store that holds the errors, where there is one."""
+        named = isinstance(self.columns, str) and "{" not in self.columns
+        return str(self.columns).strip("/") if named else None
+
+
+@dataclass(frozen=True)
 class SourceSpec:
     """The rows that are wanted, in the words of the YAML section ``source``.
 
@@ -30,8 +59,11 @@ class SourceSpec:
         Rows to keep, in the language of `pipeline.sources.filters`.
     id, carry : sequence of str
         Columns that name a row; further columns copied beside them.
-    group, sample_weight, noise
+    group
         Not read by this version: refused when given.
+    sample_weight : str, optional
+        Column of row weights.
+    noise : NoiseSpec, optional
     missing_values : sequence of float or str
         Sentinels that mean missing, besides NaN and null. Words count in CSV only.
     limit : int, optional
@@ -56,18 +88,15 @@ class SourceSpec:
     group: str | None = None
     sample_weight: str | None = None
     missing_values: tuple[float | str, ...] = ()
-    noise: Any = None
+    noise: NoiseSpec | None = None
     limit: int | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("path", "columns", "id", "carry", "missing_values"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
-        for name in ("group", "sample_weight", "noise"):
-            if getattr(self, name) is not None:
-                raise ConfigError(
-                    f"source.{name}: this version does not read it yet; remove the key"
-                )
+        if self.group is not None:
+            raise ConfigError("source.group: this version does not read it yet; remove the key")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"source.limit: {self.limit} came; at least 1 row is needed")
         if self.columns is not None and not self.columns:

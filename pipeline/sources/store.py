@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.sources.files import File, is_url, local_path, redacted, resolved
 from pipeline.sources.handles import borrowed
-from pipeline.sources.trouble import ConfigError, DataError, translated
+from pipeline.sources.trouble import ConfigError, DataError, translated, untrusted
 
 EXTRA = "pip install 'gmm-dask[anndata]'"
 
@@ -38,13 +38,19 @@ class Store:
     @contextmanager
     def root(self) -> Iterator[Any]:
         """Lend the top group, to one thread at a time: HDF5 allows no more."""
-        what = "an HDF5 file" if self.is_hdf5 else "a zarr store"
-        opener = self._open_hdf5 if self.is_hdf5 else self._open_zarr
         with (
-            translated(self.file.shown, what, self.file.secrets),
-            borrowed(("store", self.file), opener) as root,
+            translated(self.file.shown, self._what, self.file.secrets),
+            borrowed(("store", self.file), self._open) as root,
         ):
             yield root
+
+    @property
+    def _what(self) -> str:
+        return "an HDF5 file" if self.is_hdf5 else "a zarr store"
+
+    def _open(self) -> Any:
+        with untrusted(self.file.shown, self._what, self.file.secrets):
+            return self._open_hdf5() if self.is_hdf5 else self._open_zarr()
 
     def _open_hdf5(self) -> Any:
         try:

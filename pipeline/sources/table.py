@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from gmm_dask import Block
+from gmm_dask import Block, RowLayout
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.trouble import DataError
+from pipeline.sources.wide import Wide
 
 IntArray = npt.NDArray[np.int64]
 
@@ -66,7 +67,17 @@ class Table(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Names of the numbers of a row: D values, then its weight and its noise, if any."""
+        ...
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
         """Names of the D value columns."""
+        ...
+
+    @property
+    def layout(self) -> RowLayout:
+        """Which of the numbers of a row are values, weight and noise."""
         ...
 
     @property
@@ -113,7 +124,8 @@ class RowTable:
     Parameters
     ----------
     reader : Reader
-    columns : tuple of D str
+    wide : Wide
+        How a row is made of the columns that the reader gives.
     dtype : float32 or float64
     fingerprint : str
     facts : mapping
@@ -125,10 +137,12 @@ class RowTable:
         Values that mean missing.
     limit : int, optional
         Only the first rows.
+    made : bool
+        Whether the reader gives rows as they are to be, values, weight and noise.
     """
 
     reader: Reader
-    columns: tuple[str, ...]
+    wide: Wide
     dtype: np.dtype[Any]
     fingerprint: str
     facts: Mapping[str, Any]
@@ -136,6 +150,7 @@ class RowTable:
     names_rows: bool = False
     sentinels: tuple[float, ...] = ()
     limit: int | None = None
+    made: bool = False
     needs_ingest: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -148,15 +163,31 @@ class RowTable:
         return min(self.reader.n_rows, self.limit or self.reader.n_rows)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers of a row."""
+        return self.wide.names
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Names of the D value columns."""
+        return self.wide.columns
+
+    @property
+    def layout(self) -> RowLayout:
+        """Which of the numbers of a row are values, weight and noise."""
+        return self.wide.layout
+
+    @property
     def described(self) -> dict[str, Any]:
         """Facts for the plan and the manifest."""
         return {
             **self.facts,
             "rows": self.n_rows,
             "rows_exact": True,
-            "columns": list(self.columns),
+            "columns": list(self.value_columns),
             "dtype": str(self.dtype),
             "dropped": self.dropped,
+            **self.wide.facts,
         }
 
     @property
@@ -165,11 +196,14 @@ class RowTable:
         return dict(self.drops)
 
     def read(self, lo: int, hi: int) -> Block:
-        """Return the values of rows lo to hi; sentinels become NaN."""
+        """Return the numbers of rows lo to hi; sentinels become NaN."""
         self._check(lo, hi)
         values = self.reader.values(lo, hi)
         for sentinel in self.sentinels:
             values[values == self.dtype.type(sentinel)] = np.nan
+        if not self.made and self.wide.more:
+            where = str(self.facts.get("path", ""))
+            values = self.wide.made(values, where, self.reader.origin(lo, hi))
         return Block(values, lo)
 
     def identity(self, lo: int, hi: int) -> pa.Table:
@@ -187,7 +221,11 @@ class RowTable:
         return self.reader.origin(lo, hi)
 
     def ingest(self) -> Table:
-        """Return the table itself: its rows can be read already."""
+        """Return the table itself: its rows can be read already.
+
+        The first one is, so that damage is told once, as such, and not by every worker.
+        """
+        self.read(0, 1)
         return self
 
     def _check(self, lo: int, hi: int) -> None:
@@ -198,7 +236,7 @@ class RowTable:
 def row_table(
     spec: SourceSpec,
     reader: Reader,
-    columns: tuple[str, ...],
+    wide: Wide,
     dtype: np.dtype[Any],
     fingerprint: str,
     facts: Mapping[str, Any],
@@ -207,7 +245,7 @@ def row_table(
     """Return the table over a reader of original rows, with the settings of `spec`."""
     return RowTable(
         reader,
-        columns,
+        wide,
         dtype,
         fingerprint,
         facts,
@@ -236,5 +274,8 @@ def digest(facts: Any) -> str:
 
 def values_digest(spec: SourceSpec, columns: tuple[str, ...], inputs: Any) -> str:
     """Return the fingerprint of a table: its inputs and the settings that decide the values."""
-    decisive = (spec.key, columns, spec.filter, spec.missing_values, spec.limit)
+    decisive: tuple[Any, ...] = (spec.key, columns, spec.filter, spec.missing_values, spec.limit)
+    if spec.noise is not None or spec.sample_weight is not None:
+        noise = None if spec.noise is None else asdict(spec.noise)
+        decisive = (*decisive, spec.sample_weight, noise)
     return digest({"inputs": inputs, "settings": decisive})

@@ -26,10 +26,14 @@ __all__ = [
     "listed",
     "nearest",
     "translated",
+    "untrusted",
 ]
 
 MAX_LISTED = 12
 MAX_QUOTED = 200
+# Whose errors, where they are none of those that reading is known to raise, are faults of this
+# program.
+OWN = ("builtins", "gmm_dask", "pipeline", "numpy", "pyarrow")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -71,7 +75,15 @@ def has_no(
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, cut to a readable length."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return scrubbed(error, ())
+
+
+def scrubbed(error: BaseException, secrets: Sequence[str]) -> str:
+    """Return the first line of an error's text without secrets, cut to a readable length."""
+    text = str(error)
+    for secret in sorted(secrets, key=len, reverse=True):  # before a cut could halve one
+        text = text.replace(secret, "***")
+    text = (text.strip().splitlines() or [type(error).__name__])[0]
     return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + " ..."
 
 
@@ -94,11 +106,32 @@ def translated(where: str, what: str, secrets: Sequence[str] = ()) -> Iterator[N
         yield
     except (GmmDaskError, MemoryError):
         raise
-    except (OSError, ValueError, KeyError, ImportError, pa.ArrowException) as error:
-        text = first_line(error)
-        for secret in secrets:
-            text = text.replace(secret, "***")
-        raise _translate(error, where, what, text) from None
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, pa.ArrowException) as error:
+        # h5py says by RuntimeError what is wrong inside a file
+        raise _translate(error, where, what, scrubbed(error, secrets)) from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in OWN:
+            raise
+        # of a store's library, which has classes of its own
+        text = f"{type(error).__name__}: {scrubbed(error, secrets)}"
+        raise ResourceError(f"{where}: the storage failed ({text})") from None
+
+
+@contextmanager
+def untrusted(where: str, what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Do as `translated`, for nothing but the call of a library on bytes that may be anything.
+
+    Damaged or hostile headers raise whatever a parser meets first: type, attribute and recursion
+    errors too, which elsewhere would be faults of this program.
+    """
+    with translated(where, what, secrets):
+        try:
+            yield
+        except (GmmDaskError, MemoryError, OSError, ImportError, pa.ArrowException):
+            raise
+        except Exception as error:
+            text = scrubbed(error, secrets)
+            raise ValueError(f"{type(error).__name__}: {text}") from None
 
 
 def _translate(error: Exception, where: str, what: str, text: str) -> GmmDaskError:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Block, Fold, Mixture, Source, posterior_rows
+from gmm_dask import Block, Fold, Mixture, RowLayout, Source
 from pipeline.stages.figures import FloatArray
+from pipeline.stages.seen import Sight, labels_of
 from pipeline.stages.transform import Transform
 
 
@@ -23,6 +24,8 @@ class EmbeddingCounts(Fold[Any, tuple[FloatArray], FloatArray]):
     embedding : Source
         Two columns, the rows of the source in the same order.
     x_edges, y_edges : arrays
+    layout : RowLayout, optional
+        Of the rows of the source; rows without any value are on no map.
     """
 
     mixture: Mixture
@@ -30,19 +33,23 @@ class EmbeddingCounts(Fold[Any, tuple[FloatArray], FloatArray]):
     embedding: Source
     x_edges: FloatArray
     y_edges: FloatArray
+    layout: RowLayout | None = None
+
+    @property
+    def sight(self) -> Sight:
+        """The mixture with the way to it."""
+        return Sight(self.mixture, self.transform, self.layout)
 
     def prepare(self) -> Any:
         """Factorise the covariances."""
-        return self.mixture.prepare()
+        return self.sight.prepare()
 
     def measure(self, prepared: Any, block: Block) -> tuple[FloatArray]:
         """Return the counts (K, n_x, n_y) of one block."""
-        rows = self.transform.apply(block.values, block.start)
-        _, resp = posterior_rows(self.mixture, prepared, rows)
-        labels = resp.argmax(axis=1).astype(np.float64)
+        labels = labels_of(self.sight.see(prepared, block.values, block.start)).astype(np.float64)
         places = self.embedding.read(block.start, block.start + len(block)).values
         points = np.column_stack([labels, places.astype(np.float64)])
-        by_label = np.arange(resp.shape[1] + 1) - 0.5
+        by_label = np.arange(self.mixture.n_components + 1) - 0.5
         return (np.histogramdd(points, bins=[by_label, self.x_edges, self.y_edges])[0],)
 
     def finish(self, stats: tuple[FloatArray]) -> FloatArray:

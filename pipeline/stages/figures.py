@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask import Block, Fold, Mixture, posterior_rows
+from gmm_dask import Block, Fold, Mixture, RowLayout
+from pipeline.stages.seen import Sight, labels_of
 from pipeline.stages.transform import Transform
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,8 +35,9 @@ class View:
     edges: tuple[FloatArray, ...]
 
     def counts(self, rows: FloatArray) -> FloatArray:
-        """Return the histogram of rows (n, D); values outside fall into no bin."""
-        picked = [rows[:, c] for c in self.columns]
+        """Return the histogram of rows (n, D); values missing or outside fall into no bin."""
+        picked = rows[:, self.columns]
+        picked = picked[~np.isnan(picked).any(axis=1)]
         return np.histogramdd(picked, bins=list(self.edges))[0]
 
 
@@ -70,6 +72,8 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
     after : bool
         Show what the mixture sees, as after pca, instead of source columns.
     density_edges : array
+    layout : RowLayout, optional
+        Of the rows of the source; rows without any value are in no figure.
     """
 
     mixture: Mixture
@@ -77,10 +81,16 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
     views: tuple[View, ...]
     after: bool
     density_edges: FloatArray
+    layout: RowLayout | None = None
+
+    @property
+    def sight(self) -> Sight:
+        """The mixture with the way to it."""
+        return Sight(self.mixture, self.transform, self.layout)
 
     def prepare(self) -> Any:
         """Factorise the covariances."""
-        return self.mixture.prepare()
+        return self.sight.prepare()
 
     def measure(self, prepared: Any, block: Block) -> FigureSums:
         """Return the counts of one block."""
@@ -91,16 +101,15 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
         return sums
 
     def _tile(self, prepared: Any, values: npt.NDArray[Any], start: int) -> FigureSums:
-        rows = self.transform.apply(values, start)
-        log_density, resp = posterior_rows(self.mixture, prepared, rows)
-        log_density = log_density + self.transform.log_jacobian(values)
-        shown = (rows if self.after else values).astype(np.float64)
+        seen = self.sight.see(prepared, values, start)
+        shown = (seen.inner.values if self.after else seen.values).astype(np.float64)
+        log_density, resp = seen.log_density[~seen.blank], seen.resp[~seen.blank]
         largest, labels = resp.max(axis=1), resp.argmax(axis=1)
         K = resp.shape[1]
         entropy = -(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1)
         clipped = np.clip(log_density, self.density_edges[0], self.density_edges[-1])
         return FigureSums(
-            np.asarray(float(len(values))),
+            np.asarray(float(len(resp))),
             tuple(view.counts(shown) for view in self.views),
             np.histogram(largest, PROBABILITY_BINS, (0.0, 1.0))[0].astype(np.float64),
             np.histogram(clipped, self.density_edges)[0].astype(np.float64),
@@ -116,7 +125,8 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
     def working_bytes(self, rows: int) -> int:
         """Return the bytes of one tile."""
         D, K = len(self.transform.before), self.mixture.n_components
-        return 8 * min(rows, TILE) * (3 * D + 5 * K + 8)
+        matrices = 4 * D * D if self.layout is not None and self.layout.noise == "full" else 0
+        return 8 * min(rows, TILE) * (3 * D + 5 * K + 8 + matrices)
 
     @property
     def stats_bytes(self) -> int:
@@ -128,7 +138,8 @@ class Figures(Fold[Any, FigureSums, FigureSums]):
 
 
 def edges_of(values: FloatArray, bins: int = BINS) -> FloatArray:
-    """Return bin edges over the central 99.8 % of some values, widened by a tenth."""
+    """Return bin edges over the central 99.8 % of the values that are there, widened by a tenth."""
+    values = values[~np.isnan(values)]
     low, high = np.quantile(values, [0.001, 0.999])
     margin = 0.1 * (high - low) or max(abs(low), 1.0) * 0.1
     return np.linspace(low - margin, high + margin, bins + 1)
@@ -156,32 +167,35 @@ class Composition:
     identity : callable
         ``identity(lo, hi)`` returns a table with the columns.
     columns : tuple of str
+    layout : RowLayout, optional
+        Of the rows of the source; rows without any value are not counted.
     """
 
     mixture: Mixture
     transform: Transform
     identity: Any
     columns: tuple[str, ...]
+    layout: RowLayout | None = None
 
     def __call__(self, block: Block) -> dict[str, dict[str, list[int]]]:
         """Return for each column the counts (K,) of every category in the block."""
-        prepared = self.mixture.prepare()
+        prepared = Sight(self.mixture, self.transform, self.layout).prepare()
         spans = [(lo, min(lo + TILE, len(block))) for lo in range(0, len(block), TILE)]
         return merged(tuple(self._tile(prepared, block, lo, hi) for lo, hi in spans))
 
     def _tile(
         self, prepared: Any, block: Block, lo: int, hi: int
     ) -> dict[str, dict[str, list[int]]]:
-        rows = self.transform.apply(block.values[lo:hi], block.start + lo)
-        _, resp = posterior_rows(self.mixture, prepared, rows)
-        labels = resp.argmax(axis=1)
+        sight = Sight(self.mixture, self.transform, self.layout)
+        labels = labels_of(sight.see(prepared, block.values[lo:hi], block.start + lo))
         table = self.identity(block.start + lo, block.start + hi)
         counts: dict[str, dict[str, list[int]]] = {}
         for column in self.columns:
             categories = np.asarray(table.column(column).cast("string").fill_null("missing"))
             found = counts.setdefault(column, {})
             for category in np.unique(categories):
-                of = np.bincount(labels[categories == category], minlength=resp.shape[1])
+                mine = labels[(categories == category) & (labels >= 0)]
+                of = np.bincount(mine, minlength=self.mixture.n_components)
                 found[str(category)] = of.tolist()
         return counts
 

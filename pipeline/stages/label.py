@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gmm_dask import ConfigError
+from pipeline.stages.seen import EXPECTED
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
@@ -89,12 +90,17 @@ _WORDS: Mapping[str, tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]] 
     "ambiguous": (pa.bool_(), lambda shares, _: shares.ambiguous),
 }
 
-WORDS = (*_WORDS, RESPONSIBILITIES)
+WORDS = (*_WORDS, RESPONSIBILITIES, *EXPECTED)
 """What ``output.columns`` may ask for here."""
 
 
 def outputs_of(
-    resp: FloatArray, log_density: FloatArray, columns: Sequence[str]
+    resp: FloatArray,
+    log_density: FloatArray,
+    columns: Sequence[str],
+    blank: npt.NDArray[np.bool_] | None = None,
+    expected: Mapping[str, FloatArray] | None = None,
+    names: Sequence[str] = (),
 ) -> dict[str, Array]:
     """Return the output columns of n rows, in the order asked for.
 
@@ -108,7 +114,15 @@ def outputs_of(
         the label, its distance from 1 correct to the last bit of 1), ``log_density``, ``entropy``
         (nats), ``margin`` (probability of the label over that of the next), ``second_label``
         (int32; -1 where K = 1), ``ambiguous`` (bool: probability below 0.9), and
-        ``responsibilities``, which gives the K columns resp_0, resp_1, ...
+        ``responsibilities``, which gives the K columns resp_0, resp_1, ...; ``deconvolved_mean``
+        and ``imputed``, which give a column for each of the source.
+    blank : (n,) bool, optional
+        Rows without any value: their labels are -1, their numbers NaN, their responsibilities
+        the weights.
+    expected : mapping of word to (n, D) float64, optional
+        True values, where they are asked for.
+    names : sequence of D str
+        The columns of the source.
 
     Raises
     ------
@@ -120,12 +134,25 @@ def outputs_of(
     for word in columns:
         if word == RESPONSIBILITIES:
             outputs |= {name: resp[:, k] for k, name in enumerate(_resp_names(resp.shape[1]))}
+        elif word in EXPECTED:
+            true = (expected or {})[word]
+            outputs |= {name: true[:, j] for j, name in enumerate(_expected_names(word, names))}
         else:
-            outputs[word] = _known(word)[1](shares, log_density)
+            outputs[word] = _flagged(_known(word)[1](shares, log_density), blank)
     return outputs
 
 
-def label_schema(identity: pa.Schema, columns: Sequence[str], n_components: int) -> pa.Schema:
+def _flagged(output: Array, blank: npt.NDArray[np.bool_] | None) -> Array:
+    """Return an output that says nothing of rows without any value; these are ambiguous."""
+    if blank is None or not blank.any():
+        return output
+    nothing = {"i": NO_LABEL, "f": np.nan, "b": True}[output.dtype.kind]
+    return np.where(blank, np.asarray(nothing, output.dtype), output)
+
+
+def label_schema(
+    identity: pa.Schema, columns: Sequence[str], n_components: int, names: Sequence[str] = ()
+) -> pa.Schema:
     """Return the columns of the assignments: the row's identity, then the outputs.
 
     Parameters
@@ -136,6 +163,8 @@ def label_schema(identity: pa.Schema, columns: Sequence[str], n_components: int)
         See `outputs_of`.
     n_components : int
         K.
+    names : sequence of D str
+        The columns of the source.
 
     Raises
     ------
@@ -144,9 +173,11 @@ def label_schema(identity: pa.Schema, columns: Sequence[str], n_components: int)
     """
     fields: list[pa.Field] = []
     for word in columns:
-        if word == RESPONSIBILITIES:
-            names = _resp_names(n_components)
-            fields += [pa.field(name, pa.float64(), nullable=False) for name in names]
+        if word == RESPONSIBILITIES or word in EXPECTED:
+            several = (
+                _expected_names(word, names) if word in EXPECTED else _resp_names(n_components)
+            )
+            fields += [pa.field(name, pa.float64(), nullable=False) for name in several]
         else:
             fields.append(pa.field(word, _known(word)[0], nullable=False))
     taken = sorted({field.name for field in fields} & set(identity.names))
@@ -160,6 +191,11 @@ def label_schema(identity: pa.Schema, columns: Sequence[str], n_components: int)
 
 def _resp_names(n_components: int) -> list[str]:
     return [f"resp_{k}" for k in range(n_components)]
+
+
+def _expected_names(word: str, names: Sequence[str]) -> list[str]:
+    prefix = "deconvolved" if word == "deconvolved_mean" else word
+    return [f"{prefix}_{name}" for name in names]
 
 
 def _known(word: str) -> tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from gmm_dask import Block, DataError, Mixture, posterior_rows
-from pipeline.stages.label import Array, FloatArray, outputs_of, shares_of
+from gmm_dask import Block, DataError, Mixture, RowLayout
+from pipeline.stages.label import Array, outputs_of, shares_of
+from pipeline.stages.seen import EXPECTED, Seen, Sight
+from pipeline.stages.transform import Transform
 
 TILE = 4096
 BINS = 50
@@ -80,12 +81,12 @@ class LabelBlock:
         See `outputs_of`.
     part_rows : int
         Rows of a part; divides the rows of a block.
-    transform : callable, optional
-        From the block's values (n, D) and the absolute row of the first to the values that the
-        model was fitted on; default the block's own.
-    log_jacobian : callable, optional
-        From the block's values (n, D) to what is added to the log density (n,): the log of the
-        transform's Jacobian determinant, so that densities are in source units.
+    transform : Transform, optional
+        From the rows of the source to what the model was fitted on.
+    layout : RowLayout, optional
+        Of the rows of the source; None: complete rows of nothing but values.
+    names : tuple of str
+        The value columns of the source.
     name : str
         Tells the mixture apart in this process's cache; default its fingerprint.
     """
@@ -95,8 +96,9 @@ class LabelBlock:
     writer: PartWriter
     columns: tuple[str, ...]
     part_rows: int
-    transform: Callable[[npt.NDArray[Any], int], npt.NDArray[Any]] | None = None
-    log_jacobian: Callable[[npt.NDArray[Any]], FloatArray] | None = None
+    transform: Transform | None = None
+    layout: RowLayout | None = None
+    names: tuple[str, ...] = ()
     name: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -127,14 +129,15 @@ class LabelBlock:
         )
 
     def _tile(self, rows: Block, lo: int) -> tuple[dict[str, Array], LabelResult]:
-        values = rows.values[lo : lo + TILE]
-        fitted = values if self.transform is None else self.transform(values, rows.start + lo)
-        ready = prepared(self.name, self.mixture)
-        log_density, resp = posterior_rows(self.mixture, ready, fitted, rows.start + lo)
-        if self.log_jacobian is not None:
-            log_density = log_density + self.log_jacobian(values)
-        _check(log_density, resp, values, rows.start + lo)
-        return outputs_of(resp, log_density, self.columns), _count(resp)
+        sight = Sight(self.mixture, self.transform, self.layout)
+        ready = prepared(self.name, sight)
+        seen = sight.see(ready, rows.values[lo : lo + TILE], rows.start + lo)
+        _check(seen, rows.start + lo)
+        wanted = [word for word in self.columns if word in EXPECTED]
+        true = {word: sight.expected(ready, seen, word) for word in wanted}
+        resp, density = seen.resp, seen.log_density
+        outputs = outputs_of(resp, density, self.columns, seen.blank, true, self.names)
+        return outputs, _count(resp[~seen.blank], len(resp))
 
     def _table(self, rows: Block, outputs: dict[str, Array]) -> pa.Table:
         identity = self.table.identity(rows.start, rows.start + len(rows))
@@ -162,13 +165,14 @@ def _total(counts: Iterator[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(sum(column) for column in zip(*counts, strict=True))
 
 
-def prepared(name: str, mixture: Mixture) -> Any:
+def prepared(name: str, sight: Sight) -> Any:
     """Return the factorisations of a mixture, made once per process."""
+    name = f"{name} {sight.plain}"
     with _guard:
         if name in _prepared:
             _prepared.move_to_end(name)
             return _prepared[name]
-    made = mixture.prepare()
+    made = sight.prepare()
     with _guard:
         _prepared[name] = made
         while len(_prepared) > KEPT:
@@ -176,20 +180,21 @@ def prepared(name: str, mixture: Mixture) -> Any:
     return made
 
 
-def _count(resp: FloatArray) -> LabelResult:
+def _count(resp: Array, n_rows: int) -> LabelResult:
+    """Return the counts of rows with values, and the number of all."""
     shares = shares_of(resp)
     labels = np.bincount(shares.label, minlength=resp.shape[1])
     histogram, _ = np.histogram(shares.probability, bins=BINS, range=(0.0, 1.0))
     ambiguous = int(shares.ambiguous.sum())
-    return LabelResult(len(resp), (), tuple(labels.tolist()), ambiguous, tuple(histogram.tolist()))
+    return LabelResult(n_rows, (), tuple(labels.tolist()), ambiguous, tuple(histogram.tolist()))
 
 
-def _check(log_density: FloatArray, resp: FloatArray, values: Array, start: int) -> None:
-    """Raise DataError for a row whose log density (or Jacobian) is not a number."""
-    good = np.isfinite(log_density) & np.isfinite(resp).all(axis=1)
+def _check(seen: Seen, start: int) -> None:
+    """Raise DataError for a row with values whose log density (or Jacobian) is not a number."""
+    good = seen.blank | (np.isfinite(seen.log_density) & np.isfinite(seen.resp).all(axis=1))
     if not good.all():
         row = int((~good).argmax())
         raise DataError(
-            f"row {start + row} has no density in double precision (values {values[row]}); "
+            f"row {start + row} has no density in double precision (values {seen.values[row]}); "
             "remove such rows with source.filter, or state them in source.missing_values"
         )

@@ -29,6 +29,10 @@ class FittedStep(Protocol):
         """Map rows (n, D); `start` is the absolute number of the first, for messages."""
         ...
 
+    def noise(self, noise: FloatArray, rows: FloatArray) -> FloatArray:
+        """Map variances (n, D) or covariances (n, D, D) of rows given before the step."""
+        ...
+
     def invert(self, rows: FloatArray) -> FloatArray:
         """Map rows back (for pca: the point of the subspace)."""
         ...
@@ -73,6 +77,11 @@ class Standardize:
         result: FloatArray = (rows - self.mean) / self.deviation
         return result
 
+    def noise(self, noise: FloatArray, rows: FloatArray) -> FloatArray:  # noqa: ARG002
+        """Map variances or covariances, exactly."""
+        scale = self.deviation**2 if noise.ndim == 2 else np.outer(self.deviation, self.deviation)
+        return noise / scale
+
     def invert(self, rows: FloatArray) -> FloatArray:
         """Map rows back."""
         result: FloatArray = rows * self.deviation + self.mean
@@ -83,8 +92,10 @@ class Standardize:
         return covariance * np.outer(self.deviation, self.deviation)
 
     def log_jacobian(self, rows: FloatArray) -> FloatArray:
-        """Return the same value for each row."""
-        return np.full(len(rows), self.constant_jacobian)
+        """Return the same value for each row; of missing values nothing counts."""
+        each = np.where(np.isnan(rows), 0.0, np.log(self.deviation))
+        total: FloatArray = -each.sum(axis=1)
+        return total
 
     @property
     def constant_jacobian(self) -> float | None:
@@ -137,6 +148,14 @@ class Elementwise:
         result[:, self.where] = np.log(part)
         return result
 
+    def noise(self, noise: FloatArray, rows: FloatArray) -> FloatArray:
+        """Map variances or covariances, linearised at the rows (delta method)."""
+        slope = np.ones(rows.shape)
+        slope[:, self.where] = self._slope(rows[:, self.where])
+        by = slope**2 if noise.ndim == 2 else slope[:, :, None] * slope[:, None, :]
+        # of missing values the slope is not known, and their noise does not count
+        return np.where(np.isnan(by), 0.0, noise / by)
+
     def _check_positive(self, part: FloatArray, start: int) -> None:
         bad = part <= 0
         if bad.any():
@@ -169,7 +188,9 @@ class Elementwise:
 
     def log_jacobian(self, rows: FloatArray) -> FloatArray:
         """Return minus the summed logs of d in / d out."""
-        total: FloatArray = -np.log(self._slope(rows[:, self.where])).sum(axis=1)
+        part = rows[:, self.where]
+        logs = np.where(np.isnan(part), 0.0, np.log(self._slope(part)))
+        total: FloatArray = -logs.sum(axis=1)
         return total
 
     @property
@@ -212,6 +233,14 @@ class Pca:
     def apply(self, rows: FloatArray, start: int = 0) -> FloatArray:  # noqa: ARG002
         """Map rows (n, D) to scores (n, m)."""
         return (rows - self.mean) @ self.components.T
+
+    def noise(self, noise: FloatArray, rows: FloatArray) -> FloatArray:  # noqa: ARG002
+        """Map variances or covariances to covariances (n, m, m) of scores, exactly."""
+        A = self.components
+        if noise.ndim == 2:
+            return np.matmul(A * noise[:, None, :], A.T)
+        turned: FloatArray = A @ noise @ A.T
+        return turned
 
     def invert(self, rows: FloatArray) -> FloatArray:
         """Map scores to the points of the subspace."""

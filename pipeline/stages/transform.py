@@ -10,7 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask import Block, ConfigError, Engine, Source, find_frame
+from gmm_dask import (
+    Block,
+    ConfigError,
+    Engine,
+    Observed,
+    RowLayout,
+    RowShare,
+    Source,
+    find_frame,
+)
 from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, Standardize, step_from
 
 
@@ -73,6 +82,21 @@ class Transform:
         for step in self.steps:
             rows = step.apply(rows, start)
         return np.ascontiguousarray(rows)
+
+    def observed(self, rows: Observed, start: int = 0) -> Observed:
+        """Map rows with their noise; weights stay as they are."""
+        values, noise = rows.values.astype(np.float64), rows.noise
+        for step in self.steps:
+            if noise is not None:
+                noise = step.noise(noise, values)
+            values = step.apply(values, start)
+        return Observed(np.ascontiguousarray(values), rows.sample_weight, noise)
+
+    def layout(self, before: RowLayout) -> RowLayout:
+        """Return the layout of rows that `observed` gives for rows of a layout."""
+        turned = bool(before.noise) and any(isinstance(step, Pca) for step in self.steps)
+        noise = "full" if turned else before.noise
+        return before._replace(n_columns=len(self.after), noise=noise)
 
     def invert(self, rows: FloatArray) -> FloatArray:
         """Map rows back into source units."""
@@ -156,10 +180,13 @@ class TransformedSource:
     ----------
     source : Source
     transform : Transform
+    layout : RowLayout, optional
+        Which of the source's numbers are values, weight and noise; None: all are values.
     """
 
     source: Source
     transform: Transform
+    layout: RowLayout | None = None
 
     @property
     def n_rows(self) -> int:
@@ -168,8 +195,10 @@ class TransformedSource:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names after the transform."""
-        return self.transform.after
+        """Names after the transform, of values, weight and noise."""
+        if self.layout is None:
+            return self.transform.after
+        return self.transform.layout(self.layout).names(self.transform.after)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -178,26 +207,48 @@ class TransformedSource:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the source and the fitted steps."""
+        """Digest of the source and of what the steps are.
+
+        What the steps found (means, directions) follows from the source, up to rounding, and must
+        not count: the last bits of it differ between machines.
+        """
         digest = hashlib.sha256(self.source.fingerprint.encode())
         for step in self.transform.steps:
             for key, value in sorted(step.as_dict().items()):
-                digest.update(key.encode())
-                digest.update(
-                    np.asarray(value).tobytes() if key != "labels" else repr(value).encode()
-                )
+                found = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+                digest.update(f"{key} {value.shape if found else value!r};".encode())
         return digest.hexdigest()
 
     def read(self, lo: int, hi: int) -> Block:
         """Return transformed rows lo to hi."""
         block = self.source.read(lo, hi)
-        return Block(self.transform.apply(block.values, lo), lo)
+        if self.layout is None or self.layout.width == self.layout.n_columns:
+            return Block(self.transform.apply(block.values, lo), lo)
+        if not self.transform.steps:
+            return block
+        rows = self.transform.observed(self.layout.split(block.values), lo)
+        return Block(self.transform.layout(self.layout).join(rows), lo)
 
 
-def fit_transform(steps: Sequence[StepSettings], source: Source, engine: Engine) -> Transform:
+def fit_transform(
+    steps: Sequence[StepSettings],
+    source: Source,
+    engine: Engine,
+    layout: RowLayout | None = None,
+) -> Transform:
     """Return the fitted transform of a source.
 
-    One pass for each run of linear steps (standardize, pca), none for log and arcsinh.
+    One pass for each run of linear steps (standardize, pca), none for log and arcsinh. Means and
+    deviations are those of the rows as they are, with their noise, by their weights, each from the
+    values that are there.
+
+    Parameters
+    ----------
+    steps : sequence of StepSettings
+    source : Source
+    engine : Engine
+    layout : RowLayout, optional
+        Which of the source's numbers are values, weight and noise; None: all are values.
 
     Raises
     ------
@@ -206,7 +257,7 @@ def fit_transform(steps: Sequence[StepSettings], source: Source, engine: Engine)
     DataError
         Values that are not finite, or constant columns before standardize.
     """
-    transform = Transform(source.columns)
+    transform = Transform(source.columns[: layout.n_columns] if layout else source.columns)
     moments: tuple[FloatArray, FloatArray] | None = None
     for step in steps:
         if step.name in ("log", "arcsinh"):
@@ -214,7 +265,8 @@ def fit_transform(steps: Sequence[StepSettings], source: Source, engine: Engine)
             moments = None
         else:
             strict = "raise" if step.name == "standardize" else "allow"
-            moments = moments or _moments(TransformedSource(source, transform), engine, strict)
+            so_far = TransformedSource(source, transform, layout)
+            moments = moments or _moments(so_far, engine, strict)
             fitted = _linear(step, *moments)
             mean, covariance = moments
             moments = _after(fitted, mean, covariance)
@@ -233,8 +285,11 @@ def _elementwise(step: StepSettings, names: tuple[str, ...]) -> Elementwise:
     return Elementwise(step.name, where, tuple(labels), step.cofactor or 1.0)
 
 
-def _moments(source: Source, engine: Engine, constant: str) -> tuple[FloatArray, FloatArray]:
-    frame, _ = find_frame(engine, source, constant=constant)
+def _moments(
+    source: TransformedSource, engine: Engine, constant: str
+) -> tuple[FloatArray, FloatArray]:
+    inner = source.transform.layout(source.layout) if source.layout is not None else None
+    frame, _ = find_frame(engine, source, RowShare.all_rows(inner), constant=constant)
     scatter = frame.scatter * np.outer(frame.scale, frame.scale)
     return frame.backward(frame.centre), scatter
 

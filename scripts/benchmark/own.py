@@ -13,8 +13,9 @@ from cases import Case, Data
 
 from gmm_dask import ArraySource, DaskEngine, Engine, Grid, LocalEngine, Source, find_frame, spool
 from gmm_dask.fits.em import EM
+from gmm_dask.initial import Ground
 from gmm_dask.kernels import table
-from gmm_dask.search import Ground, restarts
+from gmm_dask.search import restarts
 
 PASSES = 3
 

@@ -10,8 +10,9 @@ import pytest
 from gmm_dask.fits.em import EM
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.initial import Ground
 from gmm_dask.mixture import Mixture
-from gmm_dask.search import Grid, Ground, restarts
+from gmm_dask.search import Grid, restarts
 from gmm_dask.state import CODEC
 from gmm_dask.tree import fingerprint
 from tests.strategies import ask, clusters, frame_of, mixture_near
@@ -36,6 +37,8 @@ FITS = {
     "restart kmeans": of_grid(),
     "restart k-means||": of_grid(init_params="k-means||"),
     "restart squarem": of_grid(init_params="random_from_data", accelerate=True),
+    "restart daarem": of_grid(init_params="random_from_data", accelerate="daarem"),
+    "restart prior": of_grid(init_params="random_from_data", covariance_prior=True),
     "restart random": of_grid(init_params="random", rows=SHARE),
     "restart spherical": of_grid(covariance_type=("spherical",), init_params="random_from_data"),
 }

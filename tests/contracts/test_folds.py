@@ -15,7 +15,9 @@ from gmm_dask.folds.assign import NearestCentre, RandomResp
 from gmm_dask.folds.candidates import Candidates
 from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.compare import Compare
+from gmm_dask.folds.confusion import Confusion
 from gmm_dask.folds.e_step import EStep
+from gmm_dask.folds.overlap import Overlap
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.sample import Sample
 from gmm_dask.folds.score import Score
@@ -38,10 +40,14 @@ FOLDS = {
     "score share": Score(MIXTURE, SHARE),
     "compare": Compare((MIXTURE, OTHER), (-5.0, -6.0)),
     "compare share": Compare((MIXTURE, OTHER), (-5.0, -6.0), SHARE),
+    "confusion": Confusion((MIXTURE, OTHER), ((0, 1), (1, 1))),
+    "confusion share": Confusion((MIXTURE, OTHER), ((0, 1), (1, 1)), SHARE),
     "columns": Columns(frame_of(X)),
     "columns share": Columns(frame_of(X), SHARE),
     "sample": Sample(500, D, 3),
     "sample share": Sample(500, D, 3, SHARE),
+    "overlap": Overlap(MIXTURE),
+    "overlap share": Overlap(OTHER, SHARE),
     "nearest": NearestCentre(MIXTURE, np.eye(D)),
     "nearest share": NearestCentre(MIXTURE, np.eye(D), SHARE),
     "random": RandomResp(MIXTURE, 3, 1),

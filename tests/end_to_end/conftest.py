@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.end_to_end.program import Place, Started, eventually
+from tests.end_to_end.program import Place
+from tests.end_to_end.servers import Servers
 
 
 @pytest.fixture(scope="package")
@@ -16,39 +16,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="package")
-def scheduler_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The file of a scheduler with two workers, all started as users start them."""
-    folder = tmp_path_factory.mktemp("scheduler")
-    file = folder / "scheduler.json"
-    dask = str(Path(sys.executable).with_name("dask"))
-    common = (
-        "--host",
-        "127.0.0.1",
-        "--dashboard-address",
-        "127.0.0.1:0",
-        "--scheduler-file",
-        str(file),
-    )
-    worker = (dask, "worker", *common, "--nworkers", "2", "--nthreads", "1")
-    (folder / "s").mkdir()
-    scheduler = Started((dask, "scheduler", *common, "--port", "0"), folder / "s")
-    workers = Started(worker, folder)
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A scheduler with two workers."""
+    servers = Servers(tmp_path_factory.mktemp("servers"))
     try:
-        eventually(file.is_file)
-        yield file
+        servers.add(2)
+        yield servers
     finally:
-        workers.close()
-        scheduler.close()
+        servers.close()
 
 
 @pytest.fixture(scope="package")
-def cluster(scheduler_file: Path) -> dict[str, str]:
+def cluster(servers: Servers) -> dict[str, Any]:
     """The ``cluster`` section that names this scheduler."""
-    return {"type": "address", "scheduler_file": str(scheduler_file), "timeout": "60s"}
+    return servers.section(wait_for_workers=2)
 
 
 @pytest.fixture(scope="package")
-def undisturbed(place: Place, cluster: dict[str, str]) -> str:
+def undisturbed(place: Place, cluster: dict[str, Any]) -> str:
     """Fingerprint of the model of a run that nothing disturbed."""
     done = place.call("run", place.config("undisturbed", cluster=cluster))
     assert done.returncode == 0, done.stderr

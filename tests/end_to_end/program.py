@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +38,29 @@ def eventually(what: Callable[[], Any], deadline: float = DEADLINE) -> Any:
 
 
 class Started:
-    """A program that runs, in a session of its own."""
+    """A program that runs, in a session of its own.
 
-    def __init__(self, words: tuple[str, ...], folder: Path) -> None:
+    Parameters
+    ----------
+    words : tuple of str
+    folder : Path
+        Where it starts, and what it prints is kept.
+    env : mapping
+        Added to the environment.
+    """
+
+    def __init__(
+        self, words: tuple[str, ...], folder: Path, env: Mapping[str, str] | None = None
+    ) -> None:
         self.out, self.err = (folder / f"{name}.txt" for name in ("out", "err"))
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
-                words, cwd=folder, stdout=out, stderr=err, start_new_session=True
+                words,
+                cwd=folder,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
             )
 
     def wait(self, deadline: float = DEADLINE) -> int:
@@ -146,3 +162,7 @@ class Place:
         manifest = self.manifest(name)
         assert manifest["status"] == "finished", manifest
         return str(manifest["model_fingerprint"])
+
+    def bits(self, name: str) -> tuple[str, str]:
+        """Fingerprints of the model and of the assignments of a finished run."""
+        return self.fingerprint(name), str(self.manifest(name)["outputs"]["assignments"]["sha256"])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.program import Place
+from tests.end_to_end.servers import Servers
 
 pytestmark = pytest.mark.cluster
 
 
 def test_by_file_and_by_address_the_bits_are_those_of_a_local_cluster(
-    place: Place, scheduler_file: Path, undisturbed: str
+    place: Place, servers: Servers, undisturbed: str
 ) -> None:
     """`undisturbed` went by the file; the tests of kills compare local clusters with it."""
-    address = json.loads(scheduler_file.read_text())["address"]
-    cluster = {"type": "address", "address": address, "wait_for_workers": 2, "timeout": "60s"}
+    cluster: dict[str, Any] = {"type": "address", "address": servers.address}
+    cluster |= {"wait_for_workers": 2, "timeout": "60s"}
     config = place.config("address", cluster=cluster, report={"title": "By address"})
     done = place.call("run", config, "--json", "--json-file", "out/result.json")
     assert done.returncode == 0, done.stderr

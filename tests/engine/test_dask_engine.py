@@ -3,13 +3,12 @@ from __future__ import annotations
 import _thread
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster, futures_of, worker_client
+from distributed import Client, futures_of
 
 from gmm_dask import tree
 from gmm_dask.blocks import ArraySource
@@ -19,7 +18,6 @@ from gmm_dask.engine.dask_source import LazySource
 from gmm_dask.errors import ConfigError, DataError, PlanError, SourceChangedError
 from gmm_dask.stats import batch
 
-from .conftest import LOCAL
 from .toys import Buggy, ColumnSums, Generated, Poisonous, Slow, Starts, first_row, rows_of
 
 pytestmark = pytest.mark.cluster
@@ -74,21 +72,6 @@ def test_small_tables_in_any_chunks(client: Client, chunks: int) -> None:
         assert tree.fingerprint(engine.fold(FOLD, source)) == tree.fingerprint(local)
 
 
-def test_threads_and_one_to_three_workers(expected: str) -> None:
-    options = LOCAL | {"processes": False, "threads_per_worker": 2, "protocol": "tcp"}
-    with (
-        LocalCluster(n_workers=1, **options) as cluster,
-        Client(cluster) as client,
-        DaskEngine(client, "memory", **PLAN) as engine,
-    ):
-        for workers in (1, 3):
-            cluster.scale(workers)
-            client.wait_for_workers(workers, timeout=30)
-            assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
-        assert engine.describe()["workers"] == 3
-        assert engine.describe()["threads"] == 6
-
-
 def test_chunks_that_fit_are_used_as_they_are(client: Client, expected: str) -> None:
     array = da.from_array(X, chunks=(4096, 3)).persist()
     source = LazySource.of(array)
@@ -101,9 +84,8 @@ def test_chunks_that_fit_are_used_as_they_are(client: Client, expected: str) -> 
         LocalEngine(1).fold(FOLD, source)
 
 
-@pytest.mark.parametrize("size", [50_000, 200_000, 6_400_000, 12_000_000])
-def test_questions_of_any_size(client: Client, expected: str, size: int) -> None:
-    fold = ColumnSums(FOLD.about, ballast=np.random.default_rng(0).random(size // 8))
+def test_a_question_beyond_what_dask_warns_of(client: Client, expected: str) -> None:
+    fold = ColumnSums(FOLD.about, ballast=np.random.default_rng(0).random(1_500_000))
     with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
         for _ in range(2):
             assert tree.fingerprint(engine.fold(fold, SOURCE)) == expected
@@ -118,19 +100,6 @@ def test_batches_and_maps(client: Client) -> None:
     assert tree.fingerprint(together) == tree.fingerprint(local.fold(batch([FOLD, other]), SOURCE))
     assert rows == local.map(first_row, SOURCE)
     assert engine.history[0].rows_digest == local.history[0].rows_digest
-
-
-def test_two_fits_on_one_scheduler(client: Client) -> None:
-    folds = [ColumnSums((shift, 0.0, 1.0)) for shift in (0.0, 5.0)]
-    local = LocalEngine(1, **PLAN)
-
-    def fit(fold: Any) -> set[str]:
-        with DaskEngine(client, "memory", **PLAN, timeout=60) as engine:
-            return {tree.fingerprint(engine.fold(fold, SOURCE)) for _ in range(4)}
-
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(fit, folds))
-    assert answers == [{tree.fingerprint(local.fold(fold, SOURCE))} for fold in folds]
 
 
 def test_merges_keep_the_order_of_the_rows(client: Client) -> None:
@@ -190,22 +159,6 @@ def settled(client: Client) -> int:
     return counts[-1]
 
 
-@pytest.mark.parametrize(("cache", "held"), [("stream", 0), ("memory", 4)])
-def test_passes_leave_nothing_behind(client: Client, cache: Any, held: int) -> None:
-    source, fold = Generated(16_384), ColumnSums(FOLD.about, ballast=np.ones(10_000))
-    before = settled(client)
-    with DaskEngine(client, cache, **PLAN, timeout=60) as engine:
-        counts = []
-        for _ in range(30):
-            engine.fold(fold, source)
-            counts.append(scheduler_tasks(client))
-        # held blocks keep the source's recipe as their lineage
-        assert settled(client) <= before + held + (held > 0)
-        one_pass = 4 + 2 + 1 + 1 + held + 1
-        assert max(counts) <= before + 2 * one_pass
-    assert settled(client) == before
-
-
 def test_ctrl_c_cancels_the_pass(client: Client, expected: str) -> None:
     before = settled(client)
 
@@ -218,15 +171,6 @@ def test_ctrl_c_cancels_the_pass(client: Client, expected: str) -> None:
         assert tree.fingerprint(engine.fold(FOLD, SOURCE)) == expected
 
 
-def fit_in_a_task() -> str:
-    with worker_client() as client, DaskEngine(client, "stream", **PLAN, timeout=30) as engine:
-        return tree.fingerprint(engine.fold(FOLD, SOURCE))
-
-
-def test_a_fit_inside_a_task(client: Client, expected: str) -> None:
-    assert client.submit(fit_in_a_task, pure=False).result(timeout=60) == expected
-
-
 def test_settings_are_checked(client: Client) -> None:
     with pytest.raises(ConfigError, match="cache is 'spool'"):
         DaskEngine(client, "spool")  # type: ignore[arg-type]
@@ -234,14 +178,6 @@ def test_settings_are_checked(client: Client) -> None:
         DaskEngine(client, timeout=0)
     with pytest.raises(ConfigError, match="retries -1"):
         DaskEngine(client, retries=-1)
-
-
-def test_an_asynchronous_client_is_refused(client: Client) -> None:
-    async def inside() -> None:
-        DaskEngine(client)
-
-    with pytest.raises(ConfigError, match="asynchronous"):
-        client.sync(inside)
 
 
 def test_a_pass_that_cannot_fit_is_refused_before_a_row_is_read(client: Client) -> None:

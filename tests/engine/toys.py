@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,35 +61,6 @@ class Starts(ColumnSums):
 
     def merge(self, a: Any, b: Any) -> Any:
         return a + b
-
-
-@dataclass(frozen=True)
-class Killing(ColumnSums):
-    """Kills its own worker process in the block of `row`, as often as there are paths absent."""
-
-    row: int = 0
-    marks: str = ""
-    times: int = 1
-
-    def measure(self, prepared: Any, block: Block) -> Sums:
-        if block.start <= self.row < block.start + len(block):
-            for i in range(self.times):
-                if not Path(f"{self.marks}-{i}").exists():
-                    Path(f"{self.marks}-{i}").touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return super().measure(prepared, block)
-
-
-@dataclass(frozen=True)
-class Hungry(ColumnSums):
-    """Takes far more memory than it states."""
-
-    def measure(self, prepared: Any, block: Block) -> Sums:
-        eaten = []
-        for _ in range(200):
-            eaten.append(np.ones(2**20))
-            time.sleep(0.01)
-        return super().measure(prepared, block)
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def test_one_component_is_the_sample_covariance(kind):
 
 
 @EVERY
-@pytest.mark.parametrize("unit", [1e-150, 1e150, 1e-300, 1e300])
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
 def test_extreme_units(kind, unit):
     X, _ = clusters(300, 2, 2)
     plain, scaled = fit(X, 2, kind), fit(X * unit, 2, kind)
@@ -174,6 +174,13 @@ def test_extreme_units(kind, unit):
     np.testing.assert_array_equal(scaled.predict(X * unit), plain.predict(X))
     lost = 2 * np.log(unit)
     assert scaled.lower_bound_ + lost == pytest.approx(plain.lower_bound_, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_units_whose_squares_do_not_exist_are_refused(unit):
+    X, _ = clusters(300, 2, 2)
+    with pytest.raises(DataError, match=r"float64 cannot hold: x1 from .* Give the column another"):
+        GaussianMixture(2).fit(X * np.array([1.0, unit]))
 
 
 def test_a_constant_column_is_named():

@@ -14,9 +14,11 @@ from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.coordinates import Coordinates
 from gmm_dask.fits.em import EM
 from gmm_dask.fits.restart import Restart
-from gmm_dask.fits.squarem import Squarem, remaining
+from gmm_dask.fits.score_norm import score_norm
+from gmm_dask.fits.squarem import Squarem
+from gmm_dask.initial import Ground
 from gmm_dask.mixture import Mixture, m_step
-from gmm_dask.search import Grid, Ground, restarts
+from gmm_dask.search import Grid, restarts
 from gmm_dask.state import CODEC
 
 
@@ -140,10 +142,23 @@ def test_a_checkpoint_in_mid_jump_goes_on_with_the_same_bits() -> None:
     assert stored.tell(answer).mixture.fingerprint == fit.tell(answer).mixture.fingerprint
 
 
-def test_remaining_gain_of_a_geometric_sequence() -> None:
-    rate = 0.9
-    errors = [rate**n for n in range(200)]
-    bounds = [-(e**2) for e in errors]
-    assert remaining(bounds[1] - bounds[0], rate) == pytest.approx(-bounds[1])
-    assert remaining(1e-5, 1.0) == np.inf
-    assert remaining(0.0, 1.0) == 0.0
+@pytest.mark.parametrize(("score_norm", "ends"), [(0.0, True), (1.0, False)])
+def test_a_cycle_ends_the_fit_only_where_the_score_is_small(score_norm: float, ends: bool) -> None:
+    restart, (engine, source) = begun("full", accelerate=True, tol=1e-6)
+    fit = drive([restart], engine, source).fits[0].em
+    following = m_step(fit.mixture, engine.fold(fit.ask(), source))
+    near = replace(fit, outcome=None, score_norm=score_norm, rates=())
+    closed = near._cycle_closed(fit.lower_bounds[-1] + 1e-9, near.mixture, following)
+    assert (closed.outcome is Outcome.CONVERGED) is ends
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_the_score_norm_is_that_of_the_last_kept_mixture(kind: str) -> None:
+    restart, (engine, source) = begun(kind, K=3, accelerate=True)
+    fit = restart.em
+    for _ in range(25):
+        asked, answer = fit.mixture, engine.fold(fit.ask(), source)
+        before, fit = fit, fit.tell(answer)
+        kept = len(fit.lower_bounds) > len(before.lower_bounds)
+        expected = score_norm(asked, m_step(asked, answer)) if kept else before.score_norm
+        assert fit.score_norm == expected

@@ -13,8 +13,9 @@ from gmm_dask.errors import DataError
 from gmm_dask.fits.clustering import kmeans_centres, plusplus_centres
 from gmm_dask.fits.starts import FromCentres, KMeansParallel, choose_rows, distinct, started
 from gmm_dask.folds.assign import sums_of
+from gmm_dask.initial import INIT_PARAMS, Ground, metric_of
 from gmm_dask.mixture import Mixture
-from gmm_dask.search import INIT_PARAMS, Grid, Ground, metric_of, restarts
+from gmm_dask.search import Grid, restarts
 from tests.strategies import KINDS, ask, clusters, frame_of, mixture_near
 
 X, LABELS = clusters(450, 2, 3, seed=12, apart=25.0)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmm_dask.fits.stopping import has_converged, passes_left, remaining_gain
+from gmm_dask.fits.stopping import (
+    has_converged,
+    largest_gap,
+    passes_left,
+    remaining,
+    remaining_gain,
+)
 
 
 def geometric(first: float, rate: float, n: int, end: float = -3.0) -> list[float]:
@@ -78,3 +84,30 @@ def test_passes_left_knows_its_limits():
     assert passes_left([-3.0, -2.0], 1e-3, 100) is None
     assert passes_left([-3.0, -2.0, -1.0, 0.0], 1e-3, 100) is None
     assert passes_left(geometric(1e-3, 0.99, 10), 1e-9, 12) == 2
+
+
+def test_the_score_must_be_small_too():
+    settled = [-3.0, -2.9999, -2.99989999]
+    assert has_converged(settled, 1e-3, score_norm=0.9e-3)
+    assert not has_converged(settled, 1e-3, score_norm=1.1e-3)
+    assert has_converged([-3.0, -3.0], 0.0, score_norm=1e-14)  # rounding ends it all the same
+
+
+@pytest.mark.parametrize("rates", [(0.999, 0.5, 0.0), (0.9, 0.9, 0.9), (0.3, 0.2, 0.1)])
+def test_the_gap_lies_between_half_the_score_norm_and_its_bound(rates):
+    """A quadratic in the coordinates where the information of the complete data is one."""
+    slopes = 1 - np.array(rates)
+    error = np.random.default_rng(0).normal(size=3)
+    gap = 0.5 * error @ (slopes * error)
+    score_norm = float((slopes * error) @ (slopes * error))
+    assert 0.5 * score_norm <= gap * (1 + 1e-12)
+    assert gap <= largest_gap(score_norm, max(rates)) * (1 + 1e-12)
+    assert largest_gap(score_norm, 1.0) == largest_gap(score_norm, 1.1) == np.inf
+
+
+def test_remaining_gain_of_a_geometric_sequence():
+    rate = 0.9
+    bounds = [-((rate**n) ** 2) for n in range(3)]
+    assert remaining(bounds[1] - bounds[0], rate) == pytest.approx(-bounds[1])
+    assert remaining(1e-5, 1.0) == np.inf
+    assert remaining(0.0, 1.0) == 0.0

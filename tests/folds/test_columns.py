@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmm_dask.blocks import Block, Frame
+from gmm_dask.errors import DataError
 from gmm_dask.folds.columns import NO_ROW, Columns, frame_from, provisional_frame
 from tests.strategies import ask, clusters, frame_of, seeds
 
@@ -55,7 +56,7 @@ def test_frame_has_the_moments_of_the_rows(offset, unit):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=seeds, power=st.integers(-900, 900))
+@given(seed=seeds, power=st.integers(-490, 490))  # farther, squares leave float64: refused
 def test_power_of_two_units_change_no_bit(seed, power):
     X = np.random.default_rng(seed).lognormal(size=(40, 2))
     plain, scaled = frame_of(X), frame_of(np.ldexp(X, power))
@@ -77,7 +78,7 @@ def test_the_first_rows_may_mislead():
     assert frame.scatter[0, 0] * frame.scale[0] ** 2 == pytest.approx(X.var(), rel=1e-9)
 
 
-@pytest.mark.parametrize("outlier", [1e100, 1e200, 1e300])
+@pytest.mark.parametrize("outlier", [1e100, 1e140, 1e151])
 def test_an_outlier_whose_square_overflows(outlier):
     X = np.random.default_rng(0).normal(size=(6000, 2))
     X[5000, 0] = outlier  # beyond the rows that the provisional frame is made from
@@ -89,9 +90,8 @@ def test_an_outlier_whose_square_overflows(outlier):
 
 def test_the_bounds_of_float64():
     X = np.array([[-8e307], [8e307], [0.0], [1e307]])
-    frame = frame_of(X)
-    assert np.isfinite(frame.scale).all()
-    assert np.isfinite(frame.forward(X)).all()
+    with pytest.raises(DataError, match=r"float64 cannot hold: x0 from -8e\+307 to 8e\+307"):
+        frame_of(X)
 
 
 def test_a_constant_column_stays_at_zero_variance():

@@ -14,7 +14,8 @@ import pytest
 from distributed import LocalCluster
 
 from gmm_dask import ClusterError, ConfigError
-from pipeline.clusters import ClusterSettings, open_client, scheduler_address
+from pipeline.clusters import ClusterSettings, open_client
+from pipeline.schedulers import scheduler_address
 
 pytestmark = pytest.mark.cluster
 NOBODY = "tcp://127.0.0.1:9"

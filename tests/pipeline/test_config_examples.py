@@ -132,8 +132,8 @@ def test_flow_cytometry():
 @pytest.mark.parametrize(
     ("text", "later"),
     [
-        (LATENT, ["source.noise", "cluster.type"]),
-        (GAIA, ["source.noise", "model.missing", "model.background", "output.columns"]),
+        (LATENT, ["cluster.type"]),
+        (GAIA, ["model.background"]),
         (
             DROPLETS,
             [

@@ -99,7 +99,10 @@ def test_a_misspelt_required_key_is_told_once():
         ("cluster: {memory_limit: 16G}", "needs a size such as 16GiB or 4GB, got 16G"),
         ("select: {held_out: 1.0}", "1.0 is out of range; it must be above 0 and below 1"),
         ("report: {features: [[a]]}", "report.features[0]: needs two columns"),
-        ("select: {criterion: BIC}", "BIC is not one of bic, aic, icl, held_out, stability."),
+        (
+            "select: {criterion: BIC}",
+            "BIC is not one of bic, aic, icl, icl_map, held_out, stability.",
+        ),
         ("version: 0", "version: 0 is out of range"),
         ("units:x: 3", "no such key; a space is missing after the colon"),
         ("cluster: {security: {ca: a}}", "cluster.security.cert: required"),

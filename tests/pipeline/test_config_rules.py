@@ -29,11 +29,7 @@ def refusal(*overrides: str) -> str:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("source.noise={std: e}", "no errors of each row's values yet"),
-        ("source.sample_weight=w", "no row weights yet"),
         ("source.group=well", "no groups of rows yet"),
-        ("source.missing_values=[-999]", "no values that mean missing yet"),
-        ("model.missing=marginalize", "no fitting of rows with missing values yet"),
         ("model.weights=equal", "no weights held to a law yet"),
         ("model.weights=[0.5, 0.25, 0.25]", "no weights held to a law yet"),
         ("model.weights={dirichlet: 2}", "no weights held to a law yet"),
@@ -42,7 +38,6 @@ def refusal(*overrides: str) -> str:
         ("model.circular={a: 360}", "no columns that are angles yet"),
         ("model.start_from=m.zarr", "no start from an earlier model yet"),
         ("model.assignment=hard", "no hard assignment yet"),
-        ("select.criterion=stability", "no choice by stability yet"),
         ("cluster.type=slurm", "no starting of workers through a batch queue yet"),
         ("cluster.type=gateway", "no starting of workers in a cloud yet"),
         ("output.columns=[label, outlier]", "no column outlier yet"),
@@ -92,6 +87,15 @@ def against(text: str) -> list[str]:
     [
         ("noise: {std: e}", "", "transform: [log]", "transform: log and source.noise: errors are"),
         ("noise: {std: e}", "", "transform: [arcsinh: {cofactor: 5}]", "drop noise"),
+        ("noise: {std: e}", "", "transform: [log]", "noise: delta"),
+        ("noise: {std: e}", "compute_dtype: float32", "", "with source.noise use float64"),
+        ("", "compute_dtype: float32, missing: marginalize", "", "marginalize use float64"),
+        (
+            "noise: {std: e}",
+            "",
+            "transform: [pca: 2]\noutput: {columns: [deconvolved_mean]}",
+            "of which pca leaves some out",
+        ),
         ("", "missing: marginalize", "transform: [pca: 2]", "transform: pca needs complete rows"),
         ("", "circular: {a: 360}", "transform: [log]", "log cannot be applied to an angle"),
         ("", "circular: {a: 360}", "transform: [pca: 2]", "pca cannot be applied to an angle"),
@@ -141,6 +145,8 @@ def test_combinations_that_are_refused(source, model, rest, said):
     [
         ("noise: {std: e}", "", "transform: [standardize, pca: 2]"),
         ("noise: {std: e, exact: [b]}", "", "transform: [log: {columns: b}]"),
+        ("noise: {std: e}", "", "transform: [arcsinh: {cofactor: 5, noise: delta}]"),
+        ("", "compute_dtype: float32", "transform: [log]"),
         ("", "missing: marginalize", "transform: [standardize, log]"),
         ("", "circular: {a: 360}", "transform: [standardize, log: {columns: b}]"),
         ("", "", "select: {rule: one_standard_error, criterion: held_out}"),

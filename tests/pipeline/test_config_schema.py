@@ -46,6 +46,7 @@ model:
   reg_covar: null
   random_state: 0
   missing: error
+  compute_dtype: float64
   weights: free
   weights_by: all
   background: none

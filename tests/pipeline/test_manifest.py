@@ -6,21 +6,24 @@ import json
 import math
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gmm_dask import ConfigError, FormatError
-from pipeline.manifest import RunFolder, find_run, read_manifest, summary, versions
+from pipeline.manifest import RunFolder, checksum, find_run, read_manifest, summary, versions
 
 
 def test_a_manifest_is_written_changed_and_read(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.load() is None
     folder.begin({"status": "running", "seed": np.int64(3), "score": math.nan})
-    folder.update(status="finished", rows=np.float64(2.5))
+    folder.update(status="finished", seconds=np.float64(2.5))
     stored = read_manifest(tmp_path / "run.json")
-    assert stored == {"version": 1, "status": "finished", "seed": 3, "score": None, "rows": 2.5}
+    assert stored == {"version": 1, "status": "finished", "seed": 3, "score": None, "seconds": 2.5}
     assert RunFolder(tmp_path).load() == stored
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]
 
@@ -139,3 +142,43 @@ def test_versions_name_what_bits_rest_on() -> None:
 def test_summary_leaves_out_what_is_long() -> None:
     manifest = {"status": "finished", "rows": 3, "config": {}, "table": [], "exit_code": 0}
     assert summary(manifest) == {"status": "finished", "exit_code": 0, "rows": 3}
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(key=st.sampled_from(["status", "outputs", "exit_code", "config", "dir", "table"]), junk=JUNK)
+def test_a_manifest_is_checked_though_its_checksum_is_right(
+    tmp_path_factory: pytest.TempPathFactory, key: str, junk: Any
+) -> None:
+    content = {"version": 1, "status": "finished", "exit_code": 0, "outputs": {}, key: junk}
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    text = json.dumps(content)
+    content = json.loads(text)
+    path.write_text(json.dumps({**content, "sha256": checksum(content)}))
+    try:
+        found = read_manifest(path)
+    except FormatError:
+        return
+    kinds = {"status": str, "exit_code": int, "table": list, "dir": str}
+    assert found.get(key) is None or isinstance(found[key], kinds.get(key, dict))
+
+
+@pytest.mark.parametrize("key", ["seed", "status", "outputs", "sha256"])
+def test_a_manifest_that_was_changed_by_hand(tmp_path: Path, key: str) -> None:
+    folder = RunFolder(tmp_path)
+    output = {"path": str(tmp_path / "x"), "sha256": "0" * 64}
+    folder.begin({"status": "finished", "seed": 3, "outputs": {"model": output}})
+    stored = json.loads(folder.file.read_text())
+    for change in ({key: {"seed": 4, "status": "running", "outputs": {}}.get(key)}, None):
+        changed = {**stored, **change} if change else {k: stored[k] for k in stored if k != key}
+        folder.file.write_text(json.dumps(changed))
+        with pytest.raises(FormatError, match="changed by hand"):
+            folder.load()
+    folder.file.write_text(json.dumps(stored))  # laid out otherwise, it says the same
+    assert folder.load() is not None

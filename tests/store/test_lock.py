@@ -72,6 +72,7 @@ def test_the_dead_and_the_silent_do_not_keep_it(
         return
     with RunLock(run) as lock:
         lock.check()
+        assert names(run.parent) == ["heartbeat.json", "run.lock"]  # no trace of the takeover
     assert not run.exists()
 
 
@@ -167,6 +168,7 @@ def test_of_many_at_once_one_wins(run: Path) -> None:
     for lock in winners:
         lock.release()
     assert len(still) == len(winners) == 1
+    assert names(run.parent) == ["heartbeat.json"]
 
 
 def test_a_quicker_driver_gets_its_lock_back() -> None:

@@ -66,6 +66,15 @@ def test_the_table_shows_the_criterion_that_decided(digits: Results, criterion: 
     assert f"{getattr(digits.candidates[0], criterion):.1f}" in first.split()
 
 
+def test_icl_with_hard_labels_has_a_name_of_its_own(digits: Results) -> None:
+    rows = tuple(dataclasses.replace(row, icl_map=row.bic + 7.0) for row in digits.candidates)
+    results = dataclasses.replace(digits, candidates=rows, criterion="icl_map")
+    head, first = candidates_table(results).splitlines()[:2]
+    assert "ICL (hard labels)" in head
+    assert f"{rows[0].bic + 7.0:.1f}" in first.split()
+    assert "by ICL (hard labels)" in chosen_sentence(results)
+
+
 def test_the_table_has_one_line_per_candidate_whatever_the_names(
     samples: dict[str, Results],
 ) -> None:

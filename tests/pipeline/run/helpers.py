@@ -79,6 +79,10 @@ class Workplace:
         lines = (self.run / "events.jsonl").read_text().splitlines()
         return [json.loads(line, parse_constant=_refuse) for line in lines]
 
+    def results(self) -> dict[str, Any]:
+        """What its report was made of."""
+        return json.loads((self.run / "results.json").read_text())["results"]
+
     def labels(self) -> np.ndarray:
         """Labels of its assignments, in the order of the rows."""
         import pyarrow.parquet as pq

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import loads
+from pipeline.manifest import RunFolder, read_manifest
 from pipeline.run.settings import cluster_settings, stored_config
 from tests.pipeline.run.helpers import Workplace
 
@@ -60,8 +60,9 @@ def test_a_moved_run_folder_is_not_run_from(place: Workplace) -> None:
     answer = place.call("run", "moved")
     assert answer.code == 2
     assert "moved since: give its YAML file" in answer.err
-    manifest = json.loads(Path("moved/run.json").read_text())
-    Path("moved/run.json").write_text(json.dumps({**manifest, "cwd": "/nowhere/at/all"}))
+    moved = RunFolder(Path("moved"))
+    moved.manifest = read_manifest(moved.file)
+    moved.update(cwd="/nowhere/at/all")
     answer = place.call("plan", "moved")
     assert answer.code == 2
     assert "/nowhere/at/all, where the run was started, is gone" in answer.err

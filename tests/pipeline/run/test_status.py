@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ def unfinished(place: Workplace, **manifest: Any) -> Path:
     for name in ("0000000007.json", "0000000212.json", "notes.txt"):
         (commits / name).write_text("{}")
     folder = RunFolder(place.run)
-    folder.begin({"status": "running", "checkpoints": str(commits.parent), **manifest})
+    folder.begin({"status": "running", "checkpoints": str(commits.parent)} | manifest)
     return place.run
 
 
@@ -66,9 +65,8 @@ def test_stale_without_any_heartbeat(place: Workplace) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("stopped", 143), ("failed", 4)])
 def test_stopped_and_failed(place: Workplace, status: str, code: int) -> None:
-    folder = unfinished(place, exit_code=code, reason="because", finished="2026-11-20")
-    manifest = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**manifest, "status": status}))
+    told = {"exit_code": code, "reason": "because", "finished": "2026-11-20"}
+    folder = unfinished(place, **told, status=status)
     answer = place.call("status", str(folder))
     assert answer.out.split()[0] == status
     assert "2026-11-20: because; resumable from pass 212" in answer.out

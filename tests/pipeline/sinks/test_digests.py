@@ -27,6 +27,7 @@ def test_a_folder_has_one_digest_wherever_and_whenever_it_was_written(tmp_path: 
     shutil.copytree(tmp_path / "x", tmp_path / "y")
     os.utime(tmp_path / "y" / "a", (0, 0))
     (tmp_path / "y" / "empty").mkdir()
+    (tmp_path / "y" / ".snakemake_timestamp").touch()
     assert sha256_of(str(tmp_path / "y")) == first
 
 

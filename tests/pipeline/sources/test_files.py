@@ -12,6 +12,7 @@ import pytest
 
 from gmm_dask import ConfigError, DataError, ResourceError
 from pipeline.sources import SourceSpec, open_table
+from pipeline.sources.content import identities
 from pipeline.sources.files import File, find_files, redacted, resolved
 from pipeline.sources.trouble import translated
 
@@ -97,10 +98,10 @@ def test_credentials_in_urls_are_redacted() -> None:
     url = "ftp://user:pa55word@host/a/b.parquet?sig=abcdef"
     assert redacted(url) == "ftp://host/a/b.parquet"
     file = File(url, 3, "t")
-    text = file.shown + repr(file) + repr(file.identity)
+    text = file.shown + repr(file) + repr(identities([file]))
     assert "pa55word" not in text
     assert "abcdef" not in text
-    assert set(file.secrets) == {"user:pa55word", "sig=abcdef"}
+    assert set(file.secrets) == {"user:pa55word", "pa55word", "sig=abcdef", "abcdef"}
 
 
 def test_protocols_that_cannot_be_opened(tmp_path: Path) -> None:

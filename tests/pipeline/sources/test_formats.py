@@ -65,9 +65,7 @@ def test_formats_that_cannot_be_told_or_mixed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise": {"std": "x"}}, r"source\.noise: this version does not read it yet"),
         ({"group": "well"}, r"source\.group: this version"),
-        ({"sample_weight": "w"}, r"source\.sample_weight: this version"),
         ({"limit": 0}, "at least 1 row"),
         ({"columns": []}, "at least one column"),
         ({"columns": ["a", "b", "a"]}, "a named more than once"),

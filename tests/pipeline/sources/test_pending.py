@@ -88,6 +88,10 @@ def test_the_pass_is_done_once_for_one_input(
     assert open_table(more, scratch).fingerprint == first.fingerprint
     path = Path(spec.paths[0])
     os.utime(path, ns=(1, 1))
+    assert not open_table(spec, scratch).needs_ingest
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
     changed = open_table(spec, scratch)
     assert changed.needs_ingest
     assert changed.fingerprint != first.fingerprint

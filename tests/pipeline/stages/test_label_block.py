@@ -18,6 +18,8 @@ from pipeline.sinks import Layout, open_sink
 from pipeline.stages import label_block
 from pipeline.stages.label import label_schema
 from pipeline.stages.label_block import LabelBlock, summarize
+from pipeline.stages.seen import Sight
+from pipeline.stages.transform import Transform
 
 N_ROWS = 9000
 COLUMNS = ("label", "probability", "log_density", "entropy", "responsibilities")
@@ -111,11 +113,15 @@ def test_the_jacobian_and_the_transform_see_the_rows_as_they_are(
 ) -> None:
     seen = []
 
-    def transform(rows: np.ndarray, start: int) -> np.ndarray:
-        seen.append(start)
-        return rows / 10
+    class Tenth:
+        def apply(self, rows: np.ndarray, start: int) -> np.ndarray:
+            seen.append(start)
+            return rows / 10
 
-    found, _ = run(mixture, values * 10, transform=transform, log_jacobian=lambda rows: rows[:, 0])
+        def log_jacobian(self, rows: np.ndarray) -> np.ndarray:
+            return rows[:, 0]
+
+    found, _ = run(mixture, values * 10, transform=Tenth())
     plain, _ = run(mixture, values)
     np.testing.assert_allclose(
         found.column("log_density").to_numpy(),
@@ -140,18 +146,19 @@ def test_factorisations_are_made_once_per_process(
         travelled(Block(values[:4096], start))
     assert made == [1]
     for number in range(5):
-        label_block.prepared(str(number), mixture)
+        label_block.prepared(str(number), Sight(mixture))
     assert len(label_block._prepared) == label_block.KEPT
 
 
 def test_a_row_without_a_density_is_told_by_its_number(
     mixture: Mixture, values: np.ndarray
 ) -> None:
-    def jacobian(rows: np.ndarray) -> np.ndarray:
-        return np.where(rows[:, 0] == values[5000, 0], -np.inf, 0.0)
+    class Folded(Transform):
+        def log_jacobian(self, rows: np.ndarray) -> np.ndarray:
+            return np.where(rows[:, 0] == values[5000, 0], -np.inf, 0.0)
 
     with pytest.raises(DataError, match="row 5000 has no density"):
-        run(mixture, values, log_jacobian=jacobian)
+        run(mixture, values, transform=Folded(("x", "y")))
     holes = values.copy()
     holes[5000] = np.nan
     with pytest.raises(DataError, match="NaN"):

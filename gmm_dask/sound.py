@@ -1,0 +1,149 @@
+"""Whether what was read from a file is a mixture that can be used: shapes, numbers, definiteness.
+
+Checksums tell damage; this tells what was never right, or was changed and signed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gmm_dask.blocks import FloatArray, Frame
+from gmm_dask.errors import DataError, FormatError
+from gmm_dask.families.floors import RelativeFloor, Ridge
+from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.kernels.types import second_shape
+from gmm_dask.mixture import Mixture
+
+SYMMETRY = 1e-8
+"""Of the geometric mean of two variances: covariances differ from their transpose by less."""
+
+
+def check_mixture(value: Any, path: Any) -> Mixture:
+    """Return a decoded mixture after checking that it is one.
+
+    Parameters
+    ----------
+    value : any
+        What a file gave.
+    path : any
+        The file, for messages.
+
+    Raises
+    ------
+    FormatError
+        Wrong types or shapes, numbers that are not finite, weights that do not sum to one,
+        covariances that are not symmetric and positive definite, a frame or floor without size.
+    """
+    if not isinstance(value, Mixture):
+        raise FormatError(f"{path}: a {type(value).__name__} is stored where a mixture is needed")
+    wrong = _wrong_types(value) or _wrong_shapes(value) or _wrong_numbers(value)
+    if wrong:
+        raise FormatError(f"{path}: the stored mixture is damaged: {wrong}")
+    try:
+        value.family.validate(value.params)
+    except DataError as error:
+        raise FormatError(f"{path}: the stored mixture is damaged: {error}") from None
+    return value
+
+
+def check_mixtures(value: Any, path: Any) -> None:
+    """Check every mixture inside a decoded value; see `check_mixture`."""
+    for mixture in mixtures_in(value):
+        check_mixture(mixture, path)
+
+
+def mixtures_in(value: Any) -> Iterator[Mixture]:
+    """Yield every mixture in a tree of dataclasses, tuples and dicts."""
+    if isinstance(value, Mixture):
+        yield value
+    elif isinstance(value, dict):
+        yield from mixtures_in(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from mixtures_in(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from mixtures_in(getattr(value, field.name))
+
+
+def _wrong_types(mixture: Mixture) -> str:
+    held = (mixture.family, mixture.params, mixture.frame)
+    if tuple(map(type, held)) != (Gaussian, GaussianParams, Frame):
+        return "its parts are not those of a mixture"
+    floor = mixture.family.floor
+    if not isinstance(floor, RelativeFloor | Ridge):
+        return "it has no floor"
+    if isinstance(floor, RelativeFloor) and not _is_share(floor.fraction):
+        return f"the floor is {floor.fraction!r:.60} of the variance"
+    wrong = [name for name, array in _arrays(mixture).items() if not _is_real(array)]
+    return f"{wrong[0]} is not an array of float64" if wrong else ""
+
+
+def _is_share(fraction: Any) -> bool:
+    return isinstance(fraction, float) and 0 <= fraction < 1
+
+
+def _is_real(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == np.float64
+
+
+def _arrays(mixture: Mixture) -> dict[str, FloatArray]:
+    params, frame, floor = mixture.params, mixture.frame, mixture.family.floor
+    found = {
+        "weights": mixture.weights,
+        "means": params.means,
+        "covariances": params.covariances,
+        "shift": frame.shift,
+        "scale": frame.scale,
+        "scatter": frame.scatter,
+        "centre": frame.centre,
+        "variance": floor.variance,
+    }
+    return found | ({"added": floor.added} if isinstance(floor, Ridge) else {})
+
+
+def _wrong_shapes(mixture: Mixture) -> str:
+    means = mixture.params.means
+    if means.ndim != 2 or 0 in means.shape or mixture.weights.ndim != 2:
+        return f"means have shape {means.shape}, weights {mixture.weights.shape}"
+    K, D = means.shape
+    expected: dict[str, tuple[int, ...]] = {
+        "weights": (max(len(mixture.weights), 1), K),
+        "means": (K, D),
+        "covariances": second_shape(mixture.family.covariance_type, K, D),
+        **dict.fromkeys(("shift", "scale", "centre", "variance", "added"), (D,)),
+        "scatter": (D, D),
+    }
+    for name, array in _arrays(mixture).items():
+        if array.shape != expected[name]:
+            return f"{name} has shape {array.shape}; {expected[name]} is needed"
+    return ""
+
+
+def _wrong_numbers(mixture: Mixture) -> str:
+    arrays = _arrays(mixture)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            return f"{name} holds numbers that are not finite"
+    for name in ("scale", "variance"):
+        if not (arrays[name] > 0).all():
+            return f"{name} is not positive"
+    if "added" in arrays and not (arrays["added"] >= 0).all():
+        return "what is added to variances is negative"
+    weights = mixture.weights
+    if not (weights >= 0).all() or not np.allclose(weights.sum(axis=1), 1.0, atol=1e-9):
+        return "weights are negative, or do not sum to one"
+    if mixture.family.covariance_type in ("full", "tied"):
+        return _wrong_symmetry(mixture.params.covariances)
+    return ""
+
+
+def _wrong_symmetry(covariances: FloatArray) -> str:
+    root = np.sqrt(np.abs(np.diagonal(covariances, axis1=-2, axis2=-1)))
+    allowed = SYMMETRY * root[..., :, None] * root[..., None, :]
+    apart = np.abs(covariances - np.swapaxes(covariances, -1, -2))
+    return "" if (apart <= allowed).all() else "a covariance is not symmetric"
