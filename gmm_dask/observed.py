@@ -18,11 +18,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from gmm_dask.blocks import FloatArray, IntArray, Observed
+from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
 from gmm_dask.kernels import noisy, table
 from gmm_dask.kernels.reference import log_sum_exp
-from gmm_dask.kernels.types import EStepSums, GaussianMoments
+from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
@@ -105,28 +106,14 @@ class Observer:
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
-            sums = self._sums(found.log_likelihood, ones, found.count, found.moments)
-        elif weight is None:
-            sums = table.measure(model.kernel, part.values)
+            likelihood, n = np.asarray(found.log_likelihood), np.asarray(float(ones.sum()))
+            sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
-            norm, resp = table.posterior(model.kernel, part.values)
-            resp *= weight[:, None]
-            moments = table.moments(model.prepared, part.values, resp)
-            sums = self._sums(float(norm @ weight), weight, resp.sum(axis=0), moments)
+            sums = table.measure(model.kernel, part.values, weight)
         volume = sums.log_likelihood + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)
-
-    def _sums(
-        self,
-        log_likelihood: float,
-        weight: FloatArray,
-        count: FloatArray,
-        moments: GaussianMoments,
-    ) -> EStepSums:
-        n = np.asarray(float(weight.sum()))
-        return EStepSums(np.asarray(log_likelihood), n, count[None, :], moments, np.zeros(()))
 
     def _zero(self) -> EStepSums:
         mixture = self.mixture
@@ -199,25 +186,32 @@ def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
         if n:
             yield np.arange(D), slice(None)
         return
-    packed = np.packbits(holes, axis=1)
-    whole = np.zeros((n, -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
-    whole[:, : packed.shape[1]] = packed
-    words = whole.view(np.uint64)
-    order = np.lexsort(words.T)
-    ordered = words[order]
-    new = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
-    for places in np.split(order, new):
+    words = words_of(holes)
+    order = np.lexsort(words)
+    new = np.zeros(n - 1, dtype=bool)
+    for word in words:
+        ordered = word.take(order)
+        new |= ordered[1:] != ordered[:-1]
+    for places in np.split(order, np.flatnonzero(new) + 1):
         yield np.flatnonzero(~holes[places[0]]), places
+
+
+def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
+    """Return rows of truth values (n, D) as words (-(-D // 16), n), which sort in linear time."""
+    n, D = holes.shape
+    words = np.zeros((-(-D // 16), n), dtype=np.uint16)
+    for j in range(D):
+        words[j // 16] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
+    return words
 
 
 def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
     """Return some rows in some columns."""
-    whole = isinstance(places, slice)
-    values, weight, noise = (None if part is None else part[places] for part in rows)
-    if whole:
+    if isinstance(places, slice):
         return rows
+    values, weight, noise = (None if part is None else part.take(places, axis=0) for part in rows)
     assert values is not None
-    values = np.ascontiguousarray(values[:, columns])
+    values = values.take(columns, axis=1)
     if noise is not None:
         inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
         noise = np.ascontiguousarray(inside)

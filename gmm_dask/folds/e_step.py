@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
-from gmm_dask.kernels.noisy import TILE
+from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
@@ -79,6 +79,6 @@ def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
     K, D = mixture.n_components, mixture.n_columns
     numbers = layout.width + (D * D if layout.noise == "full" else 0)
     of_rows = 8 * n * (2 * numbers + 2 * K + 4)
-    tiles = 8 * TILE * (6 * D * D + 3 * K) if layout.noise else 0
+    tiles = working_bytes(K, D) if layout.noise else 0
     marginals = max(KEPT_BYTES, 2 * marginal_bytes(mixture)) if layout.missing else 0
     return of_rows + tiles + marginals

@@ -1,113 +1,147 @@
-"""Rows with errors of their own: the E-step of extreme deconvolution.
+"""Rows with errors of their own: the E-step of extreme deconvolution, by generated code.
 
-A row is ``w = v + e``, its true value v from the mixture, its error e normal with a covariance C
-known for this row. Then w is normal about the component's mean with ``T = V + C``, and v given w
-has mean ``b = m + V T^-1 (w - m)`` and covariance ``B = V - V T^-1 V``. Sums of b and of ``b b^T +
-B`` take the place of those of the rows, so the M-step is the ordinary one.
-
-References
-----------
-Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equations 15 and 16.
+See `reference_noisy`, the oracle, for what is computed. It is given the rows that generated code
+leaves out: those whose density under every component is too small for the arithmetic, and those
+for which a covariance is not positive definite to rounding, which are refused if it agrees.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import product
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
-from gmm_dask.kernels.reference import log_sum_exp
-from gmm_dask.kernels.types import LOG_PROB_MIN, GaussianMoments, second_shape
+from gmm_dask.errors import DataError
+from gmm_dask.kernels import reference_noisy as reference
+from gmm_dask.kernels.compile import load, machine_code
+from gmm_dask.kernels.layout import aligned
+from gmm_dask.kernels.native.noisy import TABLE, module
+from gmm_dask.kernels.native.noisy_key import (
+    PAIR,
+    NoisyKey,
+    parameters_size,
+    scratch_size,
+    sums_size,
+)
+from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.reference_noisy import NoisyModel, NoisySums, Posterior, posterior
+from gmm_dask.kernels.types import FARTHEST, LOG_PROB_MIN, GaussianMoments
+from gmm_dask.kernels.unpack import add_lanes
 
-TILE = 1024
+__all__ = [
+    "NoisyModel",
+    "NoisySums",
+    "Posterior",
+    "e_step",
+    "log_joint",
+    "posterior",
+    "working_bytes",
+]
+
+FORMS = {"full": "full", "tied": "full", "diag": "diag", "spherical": "diag"}
+
+_lock = Lock()
 
 
-class Posterior(NamedTuple):
-    """What rows say about their true values, given one component."""
-
-    log_prob: FloatArray
-    """(n,) log density of the row, per unit volume of the frame."""
-    step: FloatArray
-    """(n, D) expected true value minus the component's mean."""
-    spare: FloatArray
-    """Covariance of the true value: (n, D, D); (n, D) where both covariances are diagonal."""
+@cache
+def _function(key: NoisyKey) -> Any:
+    return load(machine_code(module(key)), "run")
 
 
-def posterior(
-    mean: FloatArray, covariance: FloatArray, rows: FloatArray, noise: FloatArray
-) -> Posterior:
-    """Return densities and expected true values under one component.
+def key_of(task: str, model: NoisyModel, noise: FloatArray) -> NoisyKey:
+    """Return the key of the code that computes a task."""
+    second = FORMS[model.covariance_type]
+    of_noise = "diag" if noise.ndim == 2 else "full"
+    covariance = "diag" if second == of_noise == "diag" else "full"
+    return NoisyKey(task, covariance, of_noise, second, model.means.shape[1])
+
+
+def parameters(key: NoisyKey, model: NoisyModel) -> FloatArray:
+    """Return what the code reads of each component, (K, parameters_size)."""
+    K, D = model.means.shape
+    W = key.width
+    found: FloatArray = aligned((K, parameters_size(key)))
+    found[:, 0] = model.log_weights - 0.5 * D * np.log(2 * np.pi)
+    found[:, 1 : 1 + D] = model.means
+    for k in range(K):
+        V, shape = model.covariance(k), found[k, 1 + W :]
+        if key.diagonal:
+            shape[:] = V
+            continue
+        V = np.diag(V) if V.ndim == 1 else V
+        if key.unrolled:
+            shape[:] = V[np.tril_indices(D)]
+            continue
+        whole = np.eye(W)
+        whole[:D, :D] = V
+        shape[: W * W] = whole.ravel()
+    return found
+
+
+def run(key: NoisyKey, model: NoisyModel, **arrays: FloatArray) -> None:
+    """Run a pass over rows, the last of them padded to a whole vector.
 
     Parameters
     ----------
-    mean : (D,)
-    covariance : (D, D), or (D,) variances
+    arrays : rows, errors, out and weight, (n, ...) each, and sums
+        Named as in the table of addresses.
+    """
+    n, K = len(arrays["rows"]), len(model.means)
+    with _lock:
+        function = _function(key)
+    whole = n // LANES * LANES
+    fixed = {"parameters": parameters(key, model), "scratch": aligned((scratch_size(key, K),))}
+    sums = {"sums": arrays.pop("sums")} if "sums" in arrays else {}
+    arrays = {name: np.ascontiguousarray(array, np.float64) for name, array in arrays.items()}
+    for lo, hi in ((0, whole), (whole, n)):
+        if lo == hi:
+            continue
+        part = {name: padded(array[lo:hi]) for name, array in arrays.items()}
+        if "weight" in part:
+            part["weight"][hi - lo :] = 0.0
+        counts = np.array([len(part["rows"]), K])
+        table = fixed | sums | part | {"counts": counts}
+        places = [table[name].ctypes.data if name in table else 0 for name in TABLE]
+        function(np.array(places, dtype=np.uintp).ctypes.data)
+        arrays["out"][lo:hi] = part["out"][: hi - lo]
+
+
+def padded(array: FloatArray) -> FloatArray:
+    """Return rows up to a whole vector, the last repeated; the same array if they are one."""
+    more = -len(array) % LANES
+    return np.concatenate([array, np.repeat(array[-1:], more, axis=0)]) if more else array
+
+
+def log_joint(model: NoisyModel, rows: FloatArray, noise: FloatArray) -> FloatArray:
+    """Return log weights plus log densities (n, K), at least -1e300.
+
+    Parameters
+    ----------
+    model : NoisyModel
     rows : (n, D)
         In the frame.
     noise : (n, D) variances or (n, D, D) covariances
         In the frame; zeros are allowed.
+
+    Raises
+    ------
+    DataError
+        As `e_step`.
     """
-    y = rows - mean
-    if covariance.ndim == 1 and noise.ndim == 2:
-        return _diagonal(covariance, y, noise)
-    V = np.diag(covariance) if covariance.ndim == 1 else covariance
-    T = V + (noise if noise.ndim == 3 else noise[:, :, None] * np.eye(len(mean)))
-    lower = np.linalg.cholesky(T)
-    z = np.linalg.solve(lower, y[:, :, None])[:, :, 0]
-    W = np.linalg.solve(lower, np.broadcast_to(V, T.shape))
-    log_det = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    log_prob = -0.5 * (z**2).sum(axis=1) - log_det - 0.5 * len(mean) * np.log(2 * np.pi)
-    step = np.einsum("nji,nj->ni", W, z)
-    return Posterior(log_prob, step, V - W.transpose(0, 2, 1) @ W)
-
-
-def _diagonal(variance: FloatArray, y: FloatArray, noise: FloatArray) -> Posterior:
-    total = variance + noise
-    log_prob = -0.5 * (y**2 / total + np.log(2 * np.pi * total)).sum(axis=1)
-    gain = variance / total
-    return Posterior(log_prob, gain * y, gain * noise)
-
-
-class NoisySums(NamedTuple):
-    """Sums of an E-step over noisy rows."""
-
-    log_likelihood: float
-    count: FloatArray  # type: ignore[assignment]  # the field's own name, over tuple.count
-    """(K,)."""
-    moments: GaussianMoments
-    """Of expected true values about the asking means, their covariances included."""
-
-
-class NoisyModel(NamedTuple):
-    """A mixture as seen by rows with errors; all in the frame."""
-
-    covariance_type: str
-    means: FloatArray
-    """(K, D)."""
-    covariances: FloatArray
-    """full (K, D, D), tied (D, D), diag (K, D), spherical (K,)."""
-    log_weights: FloatArray
-    """(K,)."""
-
-    def covariance(self, k: int) -> FloatArray:
-        """Return the covariance of a component, (D, D), or its variances, (D,)."""
-        S = self.covariances
-        if self.covariance_type == "tied":
-            return S
-        if self.covariance_type == "spherical":
-            return np.full(self.means.shape[1], S[k])
-        of_k: FloatArray = S[k]
-        return of_k
-
-
-def log_joint(model: NoisyModel, rows: FloatArray, noise: FloatArray) -> FloatArray:
-    """Return log weights plus log densities (n, K), at least -1e300."""
-    found = np.empty((len(rows), len(model.means)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for k, mean in enumerate(model.means):
-            found[:, k] = posterior(mean, model.covariance(k), rows, noise).log_prob
-    return np.fmax(found + model.log_weights, LOG_PROB_MIN)
+    out = np.empty((len(rows), len(model.means)))
+    run(key_of("log_joint", model, noise), model, rows=rows, errors=noise, out=out)
+    left = np.isnan(out[:, 0])
+    if left.any():
+        far = np.clip(rows[left], -FARTHEST, FARTHEST)
+        with refused(model, far, noise[left]):
+            out[left] = reference.log_joint(model, far, noise[left])
+    return out
 
 
 def e_step(
@@ -119,36 +153,94 @@ def e_step(
     ----------
     model : NoisyModel
     rows : (n, D)
-    noise : (n, D) or (n, D, D)
+        In the frame.
+    noise : (n, D) variances or (n, D, D) covariances
+        In the frame; zeros are allowed.
     sample_weight : (n,)
+        None negative.
+
+    Raises
+    ------
+    DataError
+        If the covariance of a component and that of a row's errors add up to a matrix that is not
+        positive definite to rounding.
     """
+    key = key_of("e_step", model, noise)
+    sums = aligned((len(model.means), sums_size(key), LANES))
+    norm = np.empty(len(rows))
+    sample_weight = np.ascontiguousarray(sample_weight, np.float64)
+    run(key, model, rows=rows, errors=noise, weight=sample_weight, sums=sums, out=norm)
+    total = add_lanes(sums)
+    left = ~(norm > 0.5 * LOG_PROB_MIN) & (sample_weight > 0)
+    if not np.isfinite(total).all():
+        left[:], total[:] = True, 0.0
+    norm[left | (sample_weight == 0)] = 0.0
+    found = unpacked(key, model, float((norm * sample_weight).sum()), total)
+    if not left.any():
+        return found
+    far = np.clip(rows[left], -FARTHEST, FARTHEST)
+    with refused(model, far, noise[left]):
+        of_left = reference.e_step(model, far, noise[left], sample_weight[left])
+    return added(found, of_left)
+
+
+@contextmanager
+def refused(model: NoisyModel, rows: FloatArray, noise: FloatArray) -> Iterator[None]:
+    """Say of which row and component a factorisation failed."""
+    try:
+        yield
+    except np.linalg.LinAlgError:
+        tiles = range(0, len(rows), reference.TILE)
+        for k, lo in product(range(len(model.means)), tiles):
+            C = noise[lo : lo + reference.TILE]
+            V, C = (x if x.ndim > d else x[..., None] * np.eye(rows.shape[1])
+                    for d, x in ((1, model.covariance(k)), (2, C)))  # fmt: skip
+            sizes = np.linalg.eigvalsh(V + C)
+            wrong = ~(sizes[:, 0] > rows.shape[1] * np.finfo(float).eps * sizes[:, -1])
+            if wrong.any():
+                i = int(wrong.argmax())
+                raise DataError(
+                    f"the row {rows[lo + i]} (in the frame) has errors which, added to component "
+                    f"{k}, give a covariance with eigenvalues from {sizes[i, 0]:.3g} to "
+                    f"{sizes[i, -1]:.3g}; it must be positive definite: check that the row's "
+                    "covariance has no negative eigenvalue, and is not 1e15 times as large as "
+                    "the component in one direction and zero in another"
+                ) from None
+        raise
+
+
+def added(a: NoisySums, b: NoisySums) -> NoisySums:
+    """Return the sums of two sets of rows."""
+    moments = GaussianMoments(*(x + y for x, y in zip(a.moments, b.moments, strict=True)))
+    return NoisySums(a.log_likelihood + b.log_likelihood, a.count + b.count, moments)
+
+
+def unpacked(
+    key: NoisyKey, model: NoisyModel, log_likelihood: float, total: FloatArray
+) -> NoisySums:
+    """Return sums (K, sums_size) in the shape of the covariances."""
     K, D = model.means.shape
-    count, first, likelihood = np.zeros(K), np.zeros((K, D)), 0.0
-    second = np.zeros(second_shape(model.covariance_type, K, D))
-    for lo in range(0, len(rows), TILE):
-        part = slice(lo, lo + TILE)
-        joint = log_joint(model, rows[part], noise[part])
-        norm = log_sum_exp(joint)
-        resp = np.exp(joint - norm[:, None]) * sample_weight[part, None]
-        likelihood += float(norm @ sample_weight[part])
-        count += resp.sum(axis=0)
-        for k, mean in enumerate(model.means):
-            found = posterior(mean, model.covariance(k), rows[part], noise[part])
-            first[k] += resp[:, k] @ found.step
-            add_second(second, model.covariance_type, k, resp[:, k], found)
-    return NoisySums(likelihood, count, GaussianMoments(first, second))
+    first, rest = total[:, 1 : 1 + D], total[:, 1 + key.width :]
+    if key.second == "diag":
+        second = rest[:, :D]
+        if model.covariance_type == "spherical":
+            second = second.sum(axis=1)
+    else:
+        second = np.empty((K, D, D))
+        a, b = np.triu_indices(D)
+        if not key.unrolled:
+            rest = rest.reshape(K, key.width, key.slots)[:, a, b - a // PAIR * PAIR]
+        second[:, a, b] = second[:, b, a] = rest
+        if model.covariance_type == "tied":
+            second = second.sum(axis=0)
+    return NoisySums(log_likelihood, total[:, 0], GaussianMoments(first, second))
 
 
-def add_second(
-    second: FloatArray, covariance_type: str, k: int, resp: FloatArray, found: Posterior
-) -> None:
-    """Add the second moments of expected true values of one component, in its shape."""
-    step, spare = found.step, found.spare
-    if covariance_type in ("full", "tied"):
-        total = (step * resp[:, None]).T @ step + np.tensordot(resp, spare, 1)
-        target = second[k] if covariance_type == "full" else second
-        target += total
-        return
-    variance = spare if spare.ndim == 2 else np.diagonal(spare, axis1=1, axis2=2)
-    of_column = resp @ (step**2 + variance)
-    second[k] += of_column if covariance_type == "diag" else of_column.sum()
+def working_bytes(n_components: int, n_columns: int) -> int:
+    """Return an upper bound of the bytes that `e_step` needs beside its rows.
+
+    Scratch space, parameters, and sums with a copy. Beside it stands one log density a row.
+    """
+    key = NoisyKey("e_step", "full", "full", "full", n_columns)
+    of_components = 2 * LANES * sums_size(key) + parameters_size(key)
+    return 8 * (scratch_size(key, n_components) + n_components * of_components)

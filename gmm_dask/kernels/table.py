@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels import fused, rows
+from gmm_dask.kernels import fused, rows, weighted
 from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
@@ -84,8 +84,15 @@ def ready_nearest(prepared: GaussianPrepared, metric: FloatArray) -> Ready:
     return Ready(prepared, equal, nearest_layout(prepared, metric), hard=True, metric=metric)
 
 
-def measure(model: Ready, values: npt.NDArray[Any]) -> EStepSums:
-    """Return the E-step sums of rows (n, D), float32 or float64 in source units."""
+def measure(
+    model: Ready, values: npt.NDArray[Any], sample_weight: FloatArray | None = None
+) -> EStepSums:
+    """Return the E-step sums of rows (n, D), float32 or float64 in source units.
+
+    With weights (n,), none negative, each row counts as often as its weight says.
+    """
+    if sample_weight is not None:
+        return weighted.e_step(model, values, sample_weight)
     return fused.e_step(model, values)
 
 

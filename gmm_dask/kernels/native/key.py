@@ -34,6 +34,8 @@ class Key(NamedTuple):
     """Compare rows and means by the length of their projected difference, not by densities."""
     compute: str = "double"
     """"double" or "float": the numbers of tiles, densities and shares. Sums are float64."""
+    weighted: bool = False
+    """Multiply each row's shares by a weight of its own (e_step alone)."""
 
     @property
     def real(self) -> Real:

@@ -22,7 +22,10 @@ def e_step(p: Pass, i: Int) -> None:
     """E-step and statistics of a tile."""
     p.density()
     p.softmax(i)
-    p.per_tile(i)
+    if p.key.weighted:
+        p.per_row(i)
+    else:
+        p.per_tile(i)
     p.moments()
 
 

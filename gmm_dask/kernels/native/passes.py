@@ -16,7 +16,7 @@ from gmm_dask.kernels.native.values import LANES, Index, Int, Vec
 TABLE = (
     "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "centres", "constants",
     "factors", "projection", "bounds", "zeros", "given", "sums", "scatter", "top", "total", "lost",
-    "out", "entropy", "scratch", "counts",
+    "out", "entropy", "scratch", "counts", "row_weights",
 )  # fmt: skip
 
 
@@ -129,6 +129,8 @@ class Pass:
         row = [
             self.room(name) for name in ("log_joint", "shares", "top", "total", "weight", "entropy")
         ]
+        if self.key.weighted:
+            row.append(self.at["row_weights"].at(i, self.key.compute))
         self.code.call("softmax", *row, lost, self.K, rest)
 
     def moments(self) -> None:

@@ -17,12 +17,14 @@ def softmax(key: Key) -> str:
     (tile), the sums of the shares, 1 where lost; weight (tile), what the shares must be
     multiplied by: 1 / total, 0 for lost rows and for rows from ROWS on; entropy (tile), the sums
     of share * (highest - log_joint), written for the task "assign" alone; lost, a bit for each
-    row; K and ROWS.
+    row; K and ROWS. With `Key.weighted` row_weight (tile) stands before lost, and `weight` is
+    multiplied by it.
 
     A row is lost when its density under every component is too small for the arithmetic.
     With `Key.hard` its likeliest component (the first of equals) has all of a row.
     """
-    arguments = "log_joint shares top total weight entropy lost K ROWS"
+    of_row = "row_weight " if key.weighted else ""
+    arguments = f"log_joint shares top total weight entropy {of_row}lost K ROWS"
     code, lanes = Code("softmax", arguments, real=key.real), key.real.lanes
     top, total, weight = code.ptr("top"), code.ptr("total"), code.ptr("weight")
     out = code.ptr("log_joint" if key.in_place else "shares")
@@ -37,7 +39,8 @@ def softmax(key: Key) -> str:
         top.store(i, good.where(highest, zero))
         sums = good.where(sums, one)
         total.store(i, sums)
-        weight.store(i, good.where(one / sums, zero))
+        own = code.ptr("row_weight").load(i) if key.weighted else one
+        weight.store(i, good.where(own / sums, zero))
         for value in entropy:
             code.ptr("entropy").store(i, value)
 
