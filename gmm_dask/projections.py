@@ -91,7 +91,7 @@ def _inverse(R: FloatArray, places: IntArray) -> FloatArray:
             "cannot be solved for them; needed: as many independent measurements as columns that "
             "they touch"
         )
-    return np.linalg.inv(R)
+    return np.linalg.inv(R).astype(np.float64, copy=False)
 
 
 def _checked(observed: Any, projections: Any, noise: Any) -> tuple[FloatArray, ...]:

@@ -109,6 +109,8 @@ def test_one_or_many_components(n_components):
         {"criterion": "held_out", "held_out": 1.0},
         {"on_interrupt": "ignore"},
         {"resume": "always"},
+        {"missing": "ignore"},
+        {"compute_dtype": "float16"},
     ],
     ids=str,
 )

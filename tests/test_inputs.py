@@ -21,6 +21,7 @@ from gmm_dask.inputs import (
     current_client,
     is_dask,
     is_lazy,
+    is_source,
     is_zarr,
     open_engine,
     open_source,
@@ -41,6 +42,7 @@ def test_kinds_are_told_apart():
     assert [is_zarr(v) for v in (lazy, array, frame, X)] == [False, True, False, False]
     assert [is_lazy(v) for v in (lazy, array, frame, X)] == [True, True, False, False]
     assert is_lazy(ArraySource(X))
+    assert [is_source(v) for v in (ArraySource(X), lazy, array, frame, X)] == [True] + [False] * 4
 
 
 @pytest.mark.parametrize("make", [lambda v: v, da.from_array, stored, ArraySource])

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+from gmm_dask.blocks import RowLayout
 from gmm_dask.errors import DataError
 from gmm_dask.rows import RowFunction, draw_rows, posterior_rows
 from tests.oracle import Oracle, e_step
@@ -41,6 +42,29 @@ def test_it_pickles_without_its_factorisations():
     values = function(X[:10])
     assert len(pickle.dumps(function)) == size
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(function))(X[:10]), values)
+
+
+@pytest.mark.parametrize("noise", ["", "diag", "full"])
+@pytest.mark.parametrize("output", ["label", "resp", "log_prob_norm", "imputed", "true"])
+def test_a_row_with_holes_and_noise_does_not_depend_on_its_neighbours(output, noise):
+    layout = RowLayout(2, noise=noise, missing=True)
+    rng = np.random.default_rng(3)
+    values = np.where(rng.random(X.shape) < 0.3, np.nan, X)
+    numbers = rng.gamma(1.0, size=(len(X), layout.width - 2))
+    if noise == "full":
+        numbers[:, 1] = 0.3 * np.sqrt(numbers[:, 0] * numbers[:, 2])  # a correlation of 0.3
+    rows = np.concatenate([values, numbers], axis=1)[:2500]
+    function = RowFunction(mixture_near(X, "full", 3), output, layout)
+    whole = function(rows)
+    assert whole.ndim == (1 if function.n_outputs is None else 2)
+    for lo, hi in ((0, 1), (1020, 1030), (2499, 2500)):
+        # rows are measured with those of the same pattern: products of other sizes, last bits
+        np.testing.assert_allclose(function(rows[lo:hi]), whole[lo:hi], rtol=1e-9, atol=1e-11)
+    assert function(rows[:0]).shape == (0, *whole.shape[1:])
+    size = len(pickle.dumps(function))
+    assert size < 5000  # travels without what it has prepared
+    again = pickle.loads(pickle.dumps(function))
+    np.testing.assert_array_equal(again(rows[:9]), function(rows[:9]))
 
 
 def test_bad_rows_are_named():

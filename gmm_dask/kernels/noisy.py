@@ -108,7 +108,8 @@ def run(key: NoisyKey, model: NoisyModel, **arrays: FloatArray) -> None:
         counts = np.array([len(part["rows"]), K])
         table = fixed | sums | part | {"counts": counts}
         places = [table[name].ctypes.data if name in table else 0 for name in TABLE]
-        function(np.array(places, dtype=np.uintp).ctypes.data)
+        addresses = np.array(places, dtype=np.uintp)  # held: other threads run during the call
+        function(addresses.ctypes.data)
         arrays["out"][lo:hi] = part["out"][: hi - lo]
 
 

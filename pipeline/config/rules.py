@@ -81,22 +81,6 @@ def _reductions_and_true_values(config: Config) -> str | None:
     return None
 
 
-def _single_precision(config: Config) -> str | None:
-    if config.model.compute_dtype == "float64":
-        return None
-    reasons = {
-        "source.noise": config.source.noise,
-        "source.sample_weight": config.source.sample_weight,
-        "model.missing: marginalize": config.model.missing == "marginalize",
-    }
-    given = [name for name, value in reasons.items() if value]
-    if given:
-        return (
-            f"float32 is for complete rows without errors and weights; with {given[0]} use float64"
-        )
-    return None
-
-
 def _angles_and_steps(config: Config) -> str | None:
     angles = set(config.model.circular)
     for step in config.transform:
@@ -194,10 +178,6 @@ RULES = (
     Rule(("transform", "source.noise"), _noise_and_curves),
     Rule(("transform", "model.missing"), _holes_and_pca),
     Rule(("output.columns", "transform"), _reductions_and_true_values),
-    Rule(
-        ("model.compute_dtype", "source.noise", "source.sample_weight", "model.missing"),
-        _single_precision,
-    ),
     Rule(("transform", "model.circular"), _angles_and_steps),
     Rule(("transform", "model.components"), _droplets_and_steps),
     Rule(("model.background", "model.components"), _droplets_and_background),

@@ -10,7 +10,10 @@ from pipeline.sources import Table
 
 Lines = list[tuple[str, str]]
 MOST = 12
-FLOAT32_COST = "at most 0.1 % of each component's covariance, or the fit is refused"
+FLOAT32 = (
+    "E-steps in float32: costs at most 0.1 % of each component's covariance, or the fit is refused"
+)
+FLOAT32_NOT = "float64: rows with errors, weights or holes are not computed in float32"
 
 
 def beside_lines(config: Config, table: Table) -> Lines:
@@ -33,7 +36,8 @@ def beside_lines(config: Config, table: Table) -> Lines:
     if config.model.missing == "marginalize":
         lines.append(("missing", "marginalized; assumes missing at random"))
     if config.model.compute_dtype == "float32":
-        lines.append(("precision", f"E-steps in float32: costs {FLOAT32_COST}"))
+        alike = table.layout.plain and config.model.missing == "error"
+        lines.append(("precision", FLOAT32 if alike else FLOAT32_NOT))
     return lines
 
 

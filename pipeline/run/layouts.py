@@ -80,5 +80,4 @@ def _named(table: Table, row: int) -> str:
         for name in table.described.get("id") or ()
         if name in identity.column_names
     ]
-    path = str(table.described.get("path", "the source"))
-    return f"row {origin} of {path}" + (f" ({', '.join(known)})" if known else "")
+    return table.where(origin) + (f" ({', '.join(known)})" if known else "")

@@ -24,6 +24,26 @@ def holder(spec: SourceSpec, files: Sequence[File]) -> str:
     return Path(redacted(files[0].url)).name if len(files) == 1 else shown_path(spec)
 
 
+def place(path: str, parts: Sequence[tuple[str, int]], row: int) -> str:
+    """Return where a row of the input stands: its file, and its number there.
+
+    Parameters
+    ----------
+    path : str
+        The input, where files have no rows of their own.
+    parts : sequence of (file, rows)
+        Where there are several files; may be empty.
+    row : int
+        Number in the whole input.
+    """
+    start = 0
+    for name, rows in parts:
+        if row < start + rows:
+            return f"row {row - start} of {name}"
+        start += rows
+    return f"row {row} of {path}"
+
+
 def facts(
     spec: SourceSpec,
     kind: str,

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.sources.describe import place
 from pipeline.sources.filters import parse
 from pipeline.sources.masks import decide
 from pipeline.sources.numeric import plain, table_values
@@ -82,12 +83,19 @@ class Ingest:
     wide : Wide
         How a row is made of the columns that are read.
     dtype : float32 or float64
+    file_rows : tuple of (file, rows)
+        Where there are several and their rows are known.
     """
 
     scan: Scan
     spec: SourceSpec
     wide: Wide
     dtype: np.dtype[Any]
+    file_rows: tuple[tuple[str, int], ...] = ()
+
+    def where(self, origin: int) -> str:
+        """Return where a row of the input stands: its file, and its number there."""
+        return place(self.scan.where, self.file_rows, origin)
 
     @property
     def stored_columns(self) -> tuple[str, ...]:
@@ -166,7 +174,7 @@ class Ingest:
         values = table_values(self.scan.where, rows, self.wide.read, self.dtype, origin)
         for sentinel in self.spec.sentinels:
             values[values == self.dtype.type(sentinel)] = np.nan
-        values = self.wide.made(values, self.scan.where, origin)
+        values = self.wide.made(values, self.where, origin)
         # copies: a column of a C ordered matrix is strided
         floats = [pa.array(np.ascontiguousarray(column)) for column in values.T]
         labels = [rows.column(name) for name in self.spec.labels]

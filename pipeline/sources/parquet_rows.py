@@ -33,6 +33,7 @@ from pipeline.sources.trouble import DataError, translated
 
 SUFFIXES = (".parquet", ".pq", ".parq")
 BATCH_ROWS = 65_536
+MOST_FILES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +79,26 @@ def open_parquet(spec: SourceSpec, scratch: Path) -> Table:
     huge = largest * 8 * len({*read, *spec.labels}) > MAX_GROUP
     notes = [*choice.notes, *([f"row groups of {largest} rows are cut smaller"] if huge else [])]
     about = facts(spec, "parquet", files, n_rows, notes, units_of(first))
+    file_rows = _file_rows(files, footers)
+    about |= {"file_rows": [list(pair) for pair in file_rows]} if file_rows else {}
     if spec.filter:
         about["filter_missing"] = _missing_in_filter(spec.filter, footers, schema)
     digest = values_digest(spec, choice.columns, identities(files))
     if spec.filter or huge:
         scan = ParquetScan(name, groups, tested, (*read, *spec.labels))
-        work = Ingest(scan, spec, choice.wide, dtype)
+        work = Ingest(scan, spec, choice.wide, dtype, file_rows)
         return opened(PendingTable(work, digest, about, n_rows, scratch))
     labels = tuple((label, label) for label in spec.labels)
     reader = ParquetReader(groups, read, dtype, labels, n_rows)
     return row_table(spec, reader, choice.wide, dtype, digest, about)
+
+
+def _file_rows(files: Sequence[File], footers: Sequence[_Footer]) -> tuple[tuple[str, int], ...]:
+    """Return the rows of each file, for messages and the manifest; nothing for one or very many."""
+    if not 1 < len(files) <= MOST_FILES:
+        return ()
+    pairs = zip(files, footers, strict=True)
+    return tuple((file.shown, sum(footer.sizes)) for file, footer in pairs)
 
 
 def _footer(asked: Sequence[str], file: File) -> _Footer:

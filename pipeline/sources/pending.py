@@ -108,6 +108,10 @@ class PendingTable:
         """Raise DataError: there is nothing to read yet."""
         self._refuse(lo, hi)
 
+    def where(self, origin: int) -> str:
+        """Return where a row of the original input stands: its file, and its number there."""
+        return self.work.where(origin)
+
     def _refuse(self, lo: int, hi: int) -> NoReturn:
         raise DataError(
             f"rows {lo} to {hi} of {self.work.scan.where} were asked for before ingest(), which "

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gmm_dask import Block, RowLayout
+from pipeline.sources.describe import place
 from pipeline.sources.spec import SourceSpec
 from pipeline.sources.trouble import DataError
 from pipeline.sources.wide import Wide
@@ -112,6 +113,10 @@ class Table(Protocol):
         """Return the positions in the original input of rows lo to hi, (n,) int64."""
         ...
 
+    def where(self, origin: int) -> str:
+        """Return where a row of the original input stands: its file, and its number there."""
+        ...
+
     def ingest(self) -> Table:
         """Return a table whose rows can be read; the same one where nothing is to be done."""
         ...
@@ -202,8 +207,7 @@ class RowTable:
         for sentinel in self.sentinels:
             values[values == self.dtype.type(sentinel)] = np.nan
         if not self.made and self.wide.more:
-            where = str(self.facts.get("path", ""))
-            values = self.wide.made(values, where, self.reader.origin(lo, hi))
+            values = self.wide.made(values, self.where, self.reader.origin(lo, hi))
         return Block(values, lo)
 
     def identity(self, lo: int, hi: int) -> pa.Table:
@@ -219,6 +223,10 @@ class RowTable:
         """Return the positions in the original input of rows lo to hi."""
         self._check(lo, hi)
         return self.reader.origin(lo, hi)
+
+    def where(self, origin: int) -> str:
+        """Return where a row of the original input stands: its file, and its number there."""
+        return place(str(self.facts.get("path", "")), self.facts.get("file_rows", ()), origin)
 
     def ingest(self) -> Table:
         """Return the table itself: its rows can be read already.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -94,7 +94,7 @@ class Wide:
             }
         return found
 
-    def made(self, raw: Rows, where: str, origin: Origin) -> Rows:
+    def made(self, raw: Rows, where: Callable[[int], str], origin: Origin) -> Rows:
         """Return rows (n, width) from the columns that were read (n, len(read)).
 
         A value of infinite variance is missing; the noise of missing values is 0.
@@ -102,8 +102,8 @@ class Wide:
         Parameters
         ----------
         raw : (n, len(read))
-        where : str
-            The input, for messages.
+        where : callable
+            Says where a row of the input stands, for messages.
         origin : sequence of int
             Row number of each row, for messages.
 
@@ -176,7 +176,7 @@ class Wide:
 class _Given:
     """Rows as they were read, for one `Wide.made`."""
 
-    where: str
+    where: Callable[[int], str]
     origin: Origin
     raw: Rows
     place: dict[str, int]
@@ -189,7 +189,7 @@ class _Given:
         first = int(bad.argmax())
         number = self.column(name)[first]
         return DataError(
-            f"source.noise: {self.where} row {int(self.origin[first])}: "
+            f"source.noise: {self.where(int(self.origin[first]))}: "
             f"{text.format(f'{number:g}')}; needed: {needed} ({int(bad.sum())} such rows so far). "
             "Correct them, filter them, or name a column without error in source.noise.exact"
         )

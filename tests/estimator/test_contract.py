@@ -28,7 +28,11 @@ def name(value) -> str:
 
 
 def checks() -> list:
-    models = [GaussianMixture(), GaussianMixture(covariance_type="tied", reg_covar=1e-6)]
+    models = [
+        GaussianMixture(),
+        GaussianMixture(covariance_type="tied", reg_covar=1e-6),
+        GaussianMixture(missing="marginalize"),
+    ]
     pairs = [pair for model in models for pair in estimator_checks_generator(model)]
     # array API input is for estimators that say they take it, in an environment made for it
     return [pair for pair in pairs if name(pair[1]) != "check_array_api_input"]

@@ -189,7 +189,7 @@ def test_impossible_noise_of_lazy_data_names_its_row(kind):
 def test_infinite_values_of_lazy_data_are_never_missing(make, method):
     rows = HOLES.copy()
     rows[321, 1] = np.inf
-    with pytest.raises(DataError, match="Input contains infinity: 1 of|infinite"):
+    with pytest.raises(DataError, match=r"Input contains infinity: 1 of|infinite"):
         np.asarray(getattr(MODEL["exact"], method)(make(rows)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -280,3 +281,12 @@ def test_rows_too_far_out_are_drawn_in(D):
     found = noisy.e_step(model, rows, noise, weight)
     assert fingerprint(found) == fingerprint(expected)
     assert all(np.isfinite(x).all() for x in leaves(found))
+
+
+def test_threads_do_not_disturb_one_another():
+    """What the code reads must be held while it runs: other threads allocate meanwhile."""
+    model, rows, noise, _ = case("full", "full", 3, 130, 1)
+    expected = noisy.log_joint(model, rows, noise)
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(noisy.log_joint, model, rows, noise) for _ in range(400)]
+        assert all(np.array_equal(job.result(), expected) for job in jobs)

@@ -88,8 +88,6 @@ def against(text: str) -> list[str]:
         ("noise: {std: e}", "", "transform: [log]", "transform: log and source.noise: errors are"),
         ("noise: {std: e}", "", "transform: [arcsinh: {cofactor: 5}]", "drop noise"),
         ("noise: {std: e}", "", "transform: [log]", "noise: delta"),
-        ("noise: {std: e}", "compute_dtype: float32", "", "with source.noise use float64"),
-        ("", "compute_dtype: float32, missing: marginalize", "", "marginalize use float64"),
         (
             "noise: {std: e}",
             "",

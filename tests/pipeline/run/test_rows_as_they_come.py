@@ -177,9 +177,7 @@ def test_new_rows_bring_their_own_errors(place: Workplace) -> None:
     C, values = np.diag([9.0, 0.25]), new[["x", "y"]].to_numpy()
     for i, o in ((0, [0, 1]), (4, [0])):
         parts = [
-            multivariate_normal(m[o], (S + C)[np.ix_(o, o)]).logpdf(
-                new[["x", "y"]].to_numpy()[i][o]
-            )
+            multivariate_normal(m[o], (S + C)[np.ix_(o, o)]).logpdf(values[i][o])
             for m, S in zip(mixture.means, mixture.covariances, strict=True)
         ]
         wanted = logsumexp(parts + np.log(mixture.weights[0]))

@@ -44,7 +44,7 @@ def test_impossible_errors_are_told_in_words_of_the_source(place: Workplace, kin
     bad = frame.copy()
     bad.loc[23, "c_y_y"] = -1.0
     said = refused(place, bad, kind, noise=noise, filter="i >= 10")
-    assert f"bad.{kind} row 23: c_y_y is -1, the error of y" in said
+    assert f"row 23 of bad.{kind}: c_y_y is -1, the error of y" in said
     frame["z"] = 0.0
     three = {f"c_{a}_z": 0.0 for a in "xy"} | {"c_z_z": 1.0}
     frame = frame.assign(**three)

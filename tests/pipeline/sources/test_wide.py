@@ -112,7 +112,7 @@ def test_sentinels_count_in_values_and_errors(tmp_path) -> None:
     assert np.isnan(parts(table).values[5, 1])
     frame.loc[6, "b_error"] = -999.0
     table = opened(tmp_path, frame, columns=["a", "b", "c"], noise=STD, missing_values=-999)
-    with pytest.raises(DataError, match=r"rows.parquet row 6: b_error is nan, the error of b"):
+    with pytest.raises(DataError, match=r"row 6 of .*rows.parquet: b_error is nan, the error of b"):
         parts(table)
 
 
@@ -120,9 +120,17 @@ def test_sentinels_count_in_values_and_errors(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("a_error", -0.5, r"row 7: a_error is -0.5, the error of a; needed: an error that is not"),
-        ("b_a_corr", 1.5, r"row 7: b_a_corr is 1.5, of b and a; needed: a correlation from -1"),
-        ("b_a_corr", np.nan, r"row 7: b_a_corr is nan, of b and a"),
+        (
+            "a_error",
+            -0.5,
+            r"row 7 of .*: a_error is -0.5, the error of a; needed: an error",
+        ),
+        (
+            "b_a_corr",
+            1.5,
+            r"row 7 of .*: b_a_corr is 1.5, of b and a; needed: a corr",
+        ),
+        ("b_a_corr", np.nan, r"row 7 of .*: b_a_corr is nan, of b and a"),
     ],
 )
 def test_impossible_errors_are_told_by_their_row(tmp_path, condition, column, value, said) -> None:
@@ -218,5 +226,18 @@ def test_errors_in_a_plain_zarr_store(tmp_path) -> None:
     found = parts(read(NoiseSpec("std", "errors")))
     np.testing.assert_array_equal(found.values, values)
     np.testing.assert_allclose(found.noise, errors**2, rtol=1e-15)
-    with pytest.raises(DataError, match=r"row 0: matrices-2 is 0.4, its mirror another"):
+    with pytest.raises(DataError, match=r"row 0 of .*: matrices-2 is 0.4, its mirror another"):
         parts(read(NoiseSpec("covariance", "matrices")))
+
+
+@pytest.mark.parametrize("condition", [None, "c >= 0"])
+def test_of_several_files_the_one_with_the_row_is_named(tmp_path, condition) -> None:
+    for number in range(3):
+        frame = catalogue()
+        if number == 2:
+            frame.loc[7, "a_error"] = -1.0
+        frame.to_parquet(tmp_path / f"part{number}.parquet", index=False)
+    columns = ("a", "b", "c")
+    spec = SourceSpec(path=str(tmp_path / "part*"), columns=columns, noise=STD, filter=condition)
+    with pytest.raises(DataError, match=r"source.noise: row 7 of .*part2.parquet: a_error is -1"):
+        parts(open_table(spec, tmp_path / "scratch").ingest())
