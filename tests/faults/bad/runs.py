@@ -79,7 +79,8 @@ def _contents(place: Path) -> dict[str, bytes]:
 @st.composite
 def any_damage(draw: Any, run: Finished, *starts: str) -> dict[str, bytes | None]:
     """One file of a run damaged or gone."""
-    name = draw(st.sampled_from(run.names(*starts)))
+    names = run.names(*starts)
+    name = names[draw(st.integers(0, len(names) - 1))]
     raw = run.files[name]
     return {name: draw(st.none() | damaged(raw)) if raw else None}
 
@@ -107,8 +108,9 @@ def edited(draw: Any, raw: bytes) -> Any:
         inner = [item for item in _items(node) if isinstance(item[1], dict | list) and item[1]]
         if not inner or not depth:
             break
-        node, depth = draw(st.sampled_from(inner))[1], depth - 1
-    key = draw(st.sampled_from([key for key, _ in _items(node)]))
+        node, depth = inner[draw(st.integers(0, len(inner) - 1))][1], depth - 1
+    keys = [key for key, _ in _items(node)]
+    key = keys[draw(st.integers(0, len(keys) - 1))]
     how = draw(st.sampled_from(["replace", "replace", "replace", "leave out", "put in"]))
     if how == "leave out":
         del node[key]

@@ -33,7 +33,7 @@ def holes(draw: Any) -> tuple[str, Array, tuple[int, ...], str]:
     hit = draw(st.just(list(range(n))) | some | some)
     rows[hit, slice(None) if draw(st.booleans()) else j] = bad
     word = "no" if np.isnan(bad) else "infinite"
-    told = rf"{len(hit)} of {n} rows have {word} x{j}.*\(first: row {min(hit)}\)"
+    told = rf"{len(hit)} of {n} rows have {word} x{j}.*\(first: row {min(hit)}\b"
     return f"{bad} in rows {sorted(hit)} of column {j} of {n} x {D}", rows, DATA, told
 
 
