@@ -25,7 +25,7 @@ INIT_PARAMS = (
     *("auto", "merging", "kmeans", "k-means||", "k-means++", "random", "random_from_data"),
 )
 # What `auto` does in turn: starts that fail on different data.
-AUTO = ("merging", "kmeans", "k-means||", "merging", "random_from_data")
+AUTO = ("merging", "kmeans whitened", "k-means||", "kmeans", "random_from_data")
 MERGING_MOST = 128
 """Components beyond which the pairs of small clusters are too many to compare."""
 MERGING_ROWS = 8

@@ -62,7 +62,7 @@ class Started:
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
                 # a shell that runs the tests in the background has them ignore Ctrl-C
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def wait(self, deadline: float = DEADLINE) -> int:
