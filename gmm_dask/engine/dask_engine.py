@@ -83,6 +83,7 @@ class DaskEngine(Engine):
         self.cache = cache
         self.timeout = timeout
         self.retries = retries
+        self._has_package = False
         self._roll = RollCall(client)
         self._placements: list[Placement] = []
         self._checked = 0
@@ -112,10 +113,10 @@ class DaskEngine(Engine):
         """Run one pass, again after a loss, up to `retries` times."""
         for attempt in range(self.retries + 1):
             require_workers(self.client, self.timeout)
-            first = not self._roll.workers
             self._roll.look(self.timeout)
-            if first:
+            if not self._has_package:
                 require_package(self.client)
+                self._has_package = True
             watch = Watch(self._roll, uuid.uuid4().hex, self.timeout)
             try:
                 root = self._attempt(question, source, watch)
