@@ -70,9 +70,14 @@ class CovariancePrior:
 
 
 def _is_positive_definite(matrix: FloatArray) -> bool:
-    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, rtol=1e-9):
+    own = np.diagonal(matrix)
+    if not np.isfinite(matrix).all() or not (own > 0).all():
         return False
-    return bool(np.linalg.eigvalsh(matrix)[0] > 0)
+    # as correlations: columns in units 1e6 apart are not singular
+    correlations = matrix / np.sqrt(np.outer(own, own))
+    if not np.allclose(correlations, correlations.T, atol=1e-9):
+        return False
+    return bool(np.linalg.eigvalsh(correlations)[0] > 0)
 
 
 def default_prior(

@@ -134,6 +134,11 @@ def check_array(array: zarr.Array[Any], where: str) -> None:
 
 def _check_chunk(array: zarr.Array[Any], where: str) -> None:
     step = array.chunks
+    if 0 in step:
+        raise DataError(
+            f"{where} has chunks of {step}; a chunk without rows or "
+            "columns cannot be read. Write it again with chunks of at least (1, 1)"
+        )
     inner = math.prod(array.shards or step) // math.prod(step)
     # A shard comes with an index of two 8-byte numbers for each chunk in it
     bytes_needed = max(math.prod(step) * array.dtype.itemsize, 16 * inner)

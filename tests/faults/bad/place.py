@@ -8,8 +8,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import numpy as np
 import pytest
 import typer
 import yaml
-from hypothesis import HealthCheck, Phase, settings
 
 from gmm_dask import GaussianMixture
 from pipeline.cli import app
@@ -28,31 +26,6 @@ CODES = (0, 2, 3, 4, 5)
 """What a user's input may lead to; 1 would be a fault of the program."""
 REFUSED = (2, 3, 4)
 FINISHED = (0, 5)
-TRIED: Counter[str] = Counter()
-"""Malformed inputs that were tried, by test."""
-EXPECTED: dict[str, int] = {}
-"""Malformed inputs that each test should try at least."""
-
-
-def malformed(n: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Try a test with `n` inputs, the same ones at every run; the test counts them by `tried`."""
-
-    def wrap(test: Callable[..., None]) -> Callable[..., None]:
-        EXPECTED[test.__name__] = n
-        # threads of the cluster draw random numbers while a strategy does its own
-        quiet = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
-        few = settings(
-            max_examples=n,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            # shrinking repeats an input up to hundreds of times; the recipes are short as drawn
-            phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck),
-        )
-        return pytest.mark.deadline(280)(quiet(few(test)))
-
-    return wrap
 
 
 @dataclass(frozen=True)
@@ -150,8 +123,3 @@ def assert_finite(model: Path) -> None:
     for name in ("weights_", "means_", "covariances_"):
         value = np.asarray(getattr(fitted, name))
         assert np.isfinite(value).all(), (name, value)
-
-
-def tried(test: Callable[..., None], n: int = 1) -> None:
-    """Count malformed inputs."""
-    TRIED[test.__name__] += n

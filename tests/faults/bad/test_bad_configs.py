@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.bad import configs
-from tests.faults.bad.place import REFUSED, ask, check, folder, malformed, tried
+from tests.faults.bad.malformed import malformed
+from tests.faults.bad.place import REFUSED, ask, check, folder
 
 
 def ask_all(*words: str, commands: tuple[str, ...] = ("validate", "plan")) -> None:
@@ -25,30 +25,24 @@ def ask_all(*words: str, commands: tuple[str, ...] = ("validate", "plan")) -> No
     assert not Path("runs").exists()
 
 
-@given(raw=configs.bad_files())
-@malformed(120)
+@malformed(120, raw=configs.bad_files())
 def test_files_that_are_no_configuration(raw: bytes) -> None:
-    tried(test_files_that_are_no_configuration)
     with folder():
         Path("rows.csv").write_text(configs.ROWS)
         Path("c.yaml").write_bytes(raw)
         ask_all("c.yaml")
 
 
-@given(whole=configs.bad_settings())
-@malformed(150)
+@malformed(150, whole=configs.bad_settings())
 def test_settings_that_mean_nothing(whole: dict[str, Any]) -> None:
-    tried(test_settings_that_mean_nothing)
     with folder():
         Path("rows.csv").write_text(configs.ROWS)
         Path("c.yaml").write_text(yaml.safe_dump(whole))
         ask_all("c.yaml")
 
 
-@given(words=st.lists(configs.overrides, min_size=1, max_size=3))
-@malformed(100)
+@malformed(100, words=st.lists(configs.overrides, min_size=1, max_size=3))
 def test_overrides_that_mean_nothing(words: list[str]) -> None:
-    tried(test_overrides_that_mean_nothing)
     with folder():
         Path("rows.csv").write_text(configs.ROWS)
         Path("c.yaml").write_text(yaml.safe_dump(configs.GOOD))
@@ -58,7 +52,6 @@ def test_overrides_that_mean_nothing(words: list[str]) -> None:
 @pytest.mark.parametrize("command", ["validate", "plan", "run", "status", "report"])
 @pytest.mark.parametrize("target", configs.TARGETS)
 def test_targets_that_are_nothing_to_run(command: str, target: str) -> None:
-    tried(test_targets_that_are_nothing_to_run)
     with folder():
         Path("rows.csv").write_text(configs.ROWS)
         Path("c.yaml").write_text(yaml.safe_dump(configs.GOOD))

@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.manifest import checksum
-from tests.faults.bad.place import (
-    REFUSED,
-    Answer,
-    ask,
-    check,
-    malformed,
-    tried,
-)
+from tests.faults.bad.malformed import malformed
+from tests.faults.bad.place import REFUSED, Answer, ask, check
 from tests.faults.bad.runs import NEW_ROWS, Finished, any_damage, damaged, edited
 
+Changes = dict[str, bytes | None]
 PREDICT = ("predict", "runs/c", "rows.parquet", "--out", "out")
 
 
@@ -73,11 +67,8 @@ def check_gate(codes: tuple[int, ...]) -> None:
     assert gate.out or gate.err, gate
 
 
-@given(data=st.data())
-@malformed(40)
-def test_damaged_models(run: Finished, data: st.DataObject) -> None:
-    changes = data.draw(any_damage(run, "runs/c/model.zarr"))
-    tried(test_damaged_models)
+@malformed(40, changes=lambda run: any_damage(run, "runs/c/model.zarr"))
+def test_damaged_models(run: Finished, changes: Changes) -> None:
     with run.changed(changes):
         answer = ask(*PREDICT)
         check(answer, (3,), "model.zarr")
@@ -85,12 +76,9 @@ def test_damaged_models(run: Finished, data: st.DataObject) -> None:
         check_gate((3,))
 
 
-@given(data=st.data())
-@malformed(25)
-def test_damaged_checkpoints(stopped: Finished, undisturbed: str, data: st.DataObject) -> None:
+@malformed(25, changes=lambda stopped: any_damage(stopped, "runs/c/checkpoints"))
+def test_damaged_checkpoints(stopped: Finished, undisturbed: str, changes: Changes) -> None:
     """Fits go on from the checkpoint before, or from the start, or are refused in words."""
-    changes = data.draw(any_damage(stopped, "runs/c/checkpoints"))
-    tried(test_damaged_checkpoints)
     with stopped.changed(changes):
         answer, fingerprint = more_passes()
         check(answer, (3, 4, 5), "checkpoint")
@@ -105,25 +93,29 @@ def says(raw: bytes) -> Any:
         return None
 
 
-@given(data=st.data())
-@malformed(50)
-def test_damaged_manifests(run: Finished, data: st.DataObject) -> None:
+def other_manifests(run: Finished) -> st.SearchStrategy[bytes]:
+    """Damage that changes what the manifest says."""
     before = run.files["runs/c/run.json"]
-    raw = data.draw(damaged(before).filter(lambda raw: says(raw) != says(before)))
-    tried(test_damaged_manifests)
+    return damaged(before).filter(lambda raw: says(raw) != says(before))
+
+
+@malformed(50, raw=other_manifests)
+def test_damaged_manifests(run: Finished, raw: bytes) -> None:
     with run.changed({"runs/c/run.json": raw}):
         for words in (("status", "runs/c"), ("report", "runs/c"), ("plan", "runs/c"), PREDICT):
             check(ask(*words), (3,), "run.json")
         check(ask("run", "c.yaml"), (3,), "run.json")
 
 
-@given(data=st.data())
-@malformed(60)
-def test_manifests_that_were_made_up(run: Finished, data: st.DataObject) -> None:
+@malformed(
+    60,
+    whole=lambda run: edited(run.files["runs/c/run.json"]),
+    every_command=st.integers(0, 5).map(lambda n: n == 0),
+)
+def test_manifests_that_were_made_up(
+    run: Finished, whole: dict[str, Any], every_command: bool
+) -> None:
     """Whoever writes a manifest can write its checksum: what it says is still not trusted."""
-    whole = data.draw(edited(run.files["runs/c/run.json"]))
-    tried(test_manifests_that_were_made_up)
-    every_command = data.draw(st.integers(0, 5)) == 0
     whole.pop("sha256", None)
     whole["sha256"] = checksum(whole)
     with run.changed({"runs/c/run.json": json.dumps(whole).encode()}):
@@ -136,15 +128,14 @@ def test_manifests_that_were_made_up(run: Finished, data: st.DataObject) -> None
             check(ask("run", "c.yaml"), (0, *REFUSED))
 
 
-@given(data=st.data())
-@malformed(40)
-def test_results_that_were_made_up(run: Finished, data: st.DataObject) -> None:
+def other_results(run: Finished) -> st.SearchStrategy[bytes]:
+    """Results damaged, or made up."""
     raw = run.files["runs/c/results.json"]
-    if data.draw(st.booleans()):
-        changed = data.draw(damaged(raw))
-    else:
-        changed = json.dumps(data.draw(edited(raw))).encode()
-    tried(test_results_that_were_made_up)
+    return damaged(raw) | edited(raw).map(lambda whole: json.dumps(whole).encode())
+
+
+@malformed(40, changed=other_results)
+def test_results_that_were_made_up(run: Finished, changed: bytes) -> None:
     with run.changed({"runs/c/results.json": changed}):
         before = hashlib.sha256(Path("runs/c/report.html").read_bytes()).digest()
         answer = ask("report", "runs/c")
@@ -153,11 +144,9 @@ def test_results_that_were_made_up(run: Finished, data: st.DataObject) -> None:
             assert hashlib.sha256(Path("runs/c/report.html").read_bytes()).digest() == before
 
 
-@given(kind=st.sampled_from(sorted(NEW_ROWS)))
-@malformed(len(NEW_ROWS))
+@malformed(len(NEW_ROWS), kind=st.sampled_from(sorted(NEW_ROWS)))
 def test_rows_that_a_model_cannot_label(run: Finished, kind: str) -> None:
     name, raw, told = NEW_ROWS[kind]()
-    tried(test_rows_that_a_model_cannot_label)
     with run.changed({name: raw}):
         answer = ask("predict", "runs/c", name, "--out", "out")
         check(answer, (3,), told)

@@ -12,7 +12,7 @@ from tests.faults.bad import (
     test_bad_runs,
     test_bad_tables,
 )
-from tests.faults.bad.place import EXPECTED, TRIED
+from tests.faults.bad.malformed import EXPECTED, TRIED
 
 ALL = (
     *(test_bad_arrays, test_bad_configs, test_bad_damage),
