@@ -247,7 +247,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""
         self.mixture_ = mixture
-        self.weights_ = mixture.weights.mean(axis=0)
+        self.weights_ = mixture.pooled
         self.means_ = mixture.means
         self.covariances_ = mixture.covariances
         self.precisions_cholesky_ = outputs.precisions_cholesky(mixture)

@@ -155,7 +155,7 @@ def going_on(model: Any, last: Mixture, n_columns: int) -> dict[str, FloatArray]
             f"{needed} are asked for; set warm_start=False to begin anew"
         )
     return {
-        "weights": last.weights.mean(axis=0),
+        "weights": last.weights,
         "means": last.means,
         "covariances": last.covariances,
     }
