@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from gmm_dask.folds.columns import ColumnStats
     from gmm_dask.folds.rows import RowShare
     from gmm_dask.folds.sample import Sample
+    from gmm_dask.group_names import GroupNames
+    from gmm_dask.laws.named import law_of, law_word
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
     from gmm_dask.mixture import Mixture
@@ -125,6 +127,11 @@ _HOMES = {
     "gmm_dask.folds.columns": ("ColumnStats",),
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
+    "gmm_dask.group_names": ("GroupNames",),
+    "gmm_dask.laws.named": (
+        "law_of",
+        "law_word",
+    ),
     "gmm_dask.machine": ("machine_facts",),
     "gmm_dask.many": (
         "GridResult",
@@ -185,6 +192,7 @@ __all__ = [
     "GmmDaskError",
     "Grid",
     "GridResult",
+    "GroupNames",
     "Interrupted",
     "LocalEngine",
     "Mixture",
@@ -216,6 +224,8 @@ __all__ = [
     "fit_many",
     "human_bytes",
     "is_alive",
+    "law_of",
+    "law_word",
     "machine_factor",
     "machine_facts",
     "pass_fold",

@@ -10,7 +10,7 @@ import numpy as np
 
 from gmm_dask.errors import FormatError
 from gmm_dask.estimator.groups import name_groups
-from gmm_dask.laws.named import named
+from gmm_dask.laws.named import law_word
 from gmm_dask.mixture import Mixture
 from gmm_dask.sound import check_mixture
 from gmm_dask.state import MODEL_CODEC
@@ -50,7 +50,7 @@ def load_attributes(path: Any, model: Any) -> None:
         value = LATER | value
     mixture = _checked(value, path)
     model.set_params(**value["words"], random_state=value["random_state"])
-    model.set_params(weights=named(mixture.law))
+    model.set_params(weights=law_word(mixture.law))
     model._set(mixture)
     name_groups(model, value["groups"])
     model.extra_ = value["extra"]

@@ -86,7 +86,7 @@ def _made(make: Callable[[Any], WeightLaw], more: Any, value: Any) -> WeightLaw:
         raise ConfigError(f"weights: {value!r} came; needed: {NEEDED}") from error
 
 
-def named(law: WeightLaw) -> Any:
+def law_word(law: WeightLaw) -> Any:
     """Return what a user says for a law: `law_of` gives it back; a law without a word as it is."""
     if isinstance(law, Fixed):
         return list(law.values)

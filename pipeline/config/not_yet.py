@@ -38,10 +38,7 @@ def _has_step(word: str) -> Callable[[Any], bool]:
 
 
 LATER = (
-    Later("source.group", _given, "groups of rows"),
     Later("transform", _has_step("rgb_to_hsv"), "step rgb_to_hsv"),
-    Later("model.weights", _not("free"), "weights held to a law"),
-    Later("model.weights_by", _is("group"), "weights by group"),
     Later("model.background", _not("none"), "uniform background"),
     Later("model.circular", _given, "columns that are angles"),
     Later("model.frozen", _given, "frozen parameters"),

@@ -97,7 +97,7 @@ class Shown:
             self.std = np.concatenate([std, inner_std], axis=1)
         else:
             self.means, self.std = source_means, std
-        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
+        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.pooled
         self.overlap = bhattacharyya(mixture.params.means, mixture.family.dense(mixture.params))
 
     @property
