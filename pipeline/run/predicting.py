@@ -68,18 +68,19 @@ def predict(
         _opened(_without_limit(config, overrides), data, columns, out) as table,
         open_client(cluster_settings(config)) as client,
     ):
-        if config.source.group and config.model.weights_by == "group":
-            names = GroupNames(tuple(getattr(model, "groups_", np.empty(0)).tolist()))
-            table = GroupedTable(table, config.source.group, names)
         section = config.cluster
         wait_for, timeout = section.wait_for_workers, section.timeout
         steadily(client, lambda: check_workers(client, table, timeout, wait_for), timeout)
+        rows = table
+        if config.source.group and config.model.weights_by == "group":
+            names = GroupNames(tuple(getattr(model, "groups_", np.empty(0)).tolist()))
+            rows = GroupedTable(table, config.source.group, names)
         with DaskEngine(client, "stream", timeout=timeout) as engine:
             record, result = write_assignments(
-                table,
+                rows,
                 model.mixture_,
                 transform,
-                layout_of(config, table),
+                layout_of(config, rows),
                 engine,
                 output.format,
                 out,
