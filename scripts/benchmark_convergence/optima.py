@@ -63,7 +63,7 @@ def best_optimum(name: str, n_rows: int) -> dict[str, Any]:
     scores = [model.score(data.rows[::10]) for model in starts]
     order = np.argsort(scores)[::-1]
     found = sorted((finished(data, starts[i]) for i in order[:FINALISTS]), reverse=True)
-    return {"rows": n_rows, "best": found[0], "finalists": found, "starts": STARTS}
+    return {"rows": len(data.rows), "best": found[0], "finalists": found, "starts": STARTS}
 
 
 def known(name: str, n_rows: int) -> float:
@@ -77,6 +77,6 @@ def store(name: str, n_rows: int) -> None:
     found = best_optimum(name, n_rows)
     print(name, found, flush=True)
     stored = json.loads(OPTIMA.read_text()) if OPTIMA.is_file() else {}
-    stored[f"{name}, {n_rows}"] = found
+    stored[f"{name}, {found['rows']}"] = found
     OPTIMA.parent.mkdir(exist_ok=True)
     OPTIMA.write_text(json.dumps(stored, indent=1) + "\n")
