@@ -11,11 +11,13 @@ from gmm_dask.blocks import RowLayout
 from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+from gmm_dask.estimator.groups import grouped
 from gmm_dask.estimator.outputs import as_table
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import column_names, open_engine
+from gmm_dask.laws.named import law_of
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
 from gmm_dask.state import CheckpointSettings
@@ -74,6 +76,8 @@ def fit_many(
     noise: Any = None,
     missing: str = "error",
     compute_dtype: str = "float64",
+    weights: Any = "free",
+    groups: Any = None,
 ) -> FitMany:
     """Fit a grid of mixtures in shared passes and choose one.
 
@@ -97,9 +101,9 @@ def fit_many(
     covariance_prior : bool
         Maximise the posterior under mclust's default prior (Fraley and Raftery 2007); criteria
         stay those of the likelihood. Not with ``reg_covar`` above 0.
-    checkpoint, resume, callback, on_interrupt, sample_weight, noise
+    checkpoint, resume, callback, on_interrupt, sample_weight, noise, groups
         As in `GaussianMixture.fit`.
-    missing, compute_dtype
+    missing, compute_dtype, weights
         As in `GaussianMixture`.
 
     Returns
@@ -123,6 +127,7 @@ def fit_many(
         "held_out": held_out,
         "missing": missing,
         "compute_dtype": compute_dtype,
+        "weights": weights,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
@@ -132,6 +137,7 @@ def fit_many(
     model = GaussianMixture()
     data = model._validated(X, reset=True)
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
+    labels, parts = grouped(parts, groups)
     grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
     racing = race and criterion != "stability"
     grid = replace(grid, race=racing, covariance_prior=covariance_prior)
@@ -147,7 +153,7 @@ def fit_many(
             on_interrupt=on_interrupt,
             stability=criterion == "stability",
         )
-    models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
+    models = [GaussianMixture.from_candidate(c, grid, names, labels) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
 
 
@@ -165,6 +171,7 @@ def _grid(words: dict[str, Any], seed: int, accelerate: bool, layout: RowLayout)
         seed=seed,
         rows=rows,
         accelerate=accelerate,
+        law=law_of(words["weights"]),
     )
 
 

@@ -13,6 +13,7 @@ from gmm_dask.drive import PassDone
 from gmm_dask.errors import DegenerateWarning
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.named import law_of, named
 from gmm_dask.many import GridResult
 from gmm_dask.search import Grid
 from gmm_dask.selection import Candidate
@@ -38,6 +39,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
         model.reg_covar,
         seed,
         rows=RowShare.all_rows(layout),
+        law=law_of(model.weights),
     )
 
 
@@ -58,6 +60,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "random_state": grid.seed,
         "missing": "marginalize" if layout.missing else "error",
         "compute_dtype": layout.compute_dtype,
+        "weights": named(grid.law),
     }
 
 
