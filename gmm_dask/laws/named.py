@@ -82,6 +82,8 @@ def law_of(value: Any) -> WeightLaw:
 def _made(make: Callable[[Any], WeightLaw], more: Any, value: Any) -> WeightLaw:
     try:
         return make(more)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"weights: {value!r} came; needed: {NEEDED}") from error
 
