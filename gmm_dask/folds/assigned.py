@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import Block, FloatArray, IntArray, Observed
+from gmm_dask.by_group import chosen
 from gmm_dask.folds.rows import RowShare, check_finite_rows, is_plain, observed
 from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
@@ -58,7 +59,7 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
 def _with_values(rows: Observed) -> Observed:
     """Return the rows with at least one value."""
     some = ~np.isnan(rows.values).all(axis=1)
-    return Observed(rows.values[some], *(None if p is None else p[some] for p in rows[1:]))
+    return chosen(rows, some)
 
 
 def _assign_observed(observer: Observer, rows: Observed) -> Assigned:
