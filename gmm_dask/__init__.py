@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
     from gmm_dask.drive import Interrupted, PassDone
+    from gmm_dask.droplets import (
+        Concentrations,
+        concentrations_of,
+        droplet_concentrations,
+        fit_droplets,
+        start_of_droplets,
+    )
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
     from gmm_dask.engine.dask_workers import check_workers
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.rows import RowShare
     from gmm_dask.folds.sample import Sample
     from gmm_dask.group_names import GroupNames
+    from gmm_dask.laws.droplets import Droplets
     from gmm_dask.laws.named import law_of, law_word
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
@@ -84,6 +92,14 @@ _HOMES = {
         "Interrupted",
         "PassDone",
     ),
+    "gmm_dask.droplets": (
+        "Concentrations",
+        "concentrations_of",
+        "droplet_concentrations",
+        "fit_droplets",
+        "start_of_droplets",
+    ),
+    "gmm_dask.laws.droplets": ("Droplets",),
     "gmm_dask.engine.base": (
         "Engine",
         "PassRecord",
@@ -177,12 +193,14 @@ __all__ = [
     "CheckpointSettings",
     "ClusterError",
     "ColumnStats",
+    "Concentrations",
     "ConfigError",
     "DaskEngine",
     "DataError",
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Droplets",
     "Engine",
     "FitMany",
     "Fold",
@@ -220,7 +238,10 @@ __all__ = [
     "batch",
     "check_rows",
     "check_workers",
+    "concentrations_of",
+    "droplet_concentrations",
     "find_frame",
+    "fit_droplets",
     "fit_many",
     "human_bytes",
     "is_alive",
@@ -237,6 +258,7 @@ __all__ = [
     "read_beat",
     "run_grid",
     "spool",
+    "start_of_droplets",
     "unproject",
 ]
 

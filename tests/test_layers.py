@@ -36,6 +36,7 @@ ROOMS = {
     "inputs": 11,
     "estimator": 11,
     "fit_many": 11,
+    **dict.fromkeys(("droplet_figures", "droplet_start", "droplets"), 11),
     "frames": 11,
     "": 12,  # gmm_dask/__init__.py knows all public names
 }
