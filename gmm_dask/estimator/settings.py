@@ -81,6 +81,7 @@ def _real_or_none(name: str, value: Any) -> None:
 
 RULES: dict[str, Callable[[str, Any], None]] = {
     "n_components": _at_least_one,
+    "n_clusters": _at_least_one,
     "n_init": _at_least_one,
     "max_iter": _at_least_one,
     "tol": _real,
