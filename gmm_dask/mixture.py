@@ -9,6 +9,7 @@ import numpy as np
 
 from gmm_dask import tree
 from gmm_dask.blocks import FloatArray, Frame
+from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
@@ -40,6 +41,9 @@ class Mixture:
         Rows sum to one; G groups of rows, 1 as a rule.
     frame : Frame
     law : WeightLaw
+    temperature : float
+        Of the E-steps of a fit: 1 soft, 0 hard (classification EM), between by tempered
+        responsibilities; see `kernels.annealed`. Densities and labels do not depend on it.
     """
 
     family: Gaussian
@@ -47,6 +51,11 @@ class Mixture:
     weights: FloatArray
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 1:
+            raise ConfigError(f"temperature is {self.temperature}; 0 (hard) to 1 (soft) is needed")
 
     @property
     def n_components(self) -> int:

@@ -21,13 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
 
+SOFT_ONLY = (
+    "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
+    'labels; use assignment="soft", or leave the noise out'
+)
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
 
@@ -38,10 +44,13 @@ class Observer:
     Parameters
     ----------
     mixture : Mixture
+    temperature : float
+        Of `e_step`; see `kernels.annealed`.
     """
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
+        self.temperature = temperature
         self._marginals: OrderedDict[bytes, Marginal] = OrderedDict()
         self._lock = Lock()
 
@@ -53,7 +62,7 @@ class Observer:
             if found is not None:
                 self._marginals.move_to_end(key)
                 return found
-        found = marginal_of(self.mixture, columns)
+        found = marginal_of(self.mixture, columns, self.temperature)
         with self._lock:
             self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):
@@ -103,6 +112,8 @@ class Observer:
         """Return the sums of rows of one pattern, lifted to all columns."""
         weight = part.sample_weight
         if part.noise is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
@@ -110,7 +121,8 @@ class Observer:
             sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
             sums = table.measure(model.kernel, part.values, weight)
-        volume = sums.log_likelihood + sums.n_rows * model.log_scale
+        of_rows = sums.log_likelihood * unit_of(self.temperature)
+        volume = of_rows + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)
