@@ -13,7 +13,8 @@ from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
-from gmm_dask.weights import Free, WeightLaw
+from gmm_dask.laws.base import WeightLaw
+from gmm_dask.laws.simple import Free
 
 
 class Prepared(NamedTuple):
@@ -152,7 +153,7 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
     sums : EStepSums
         Finished: log-likelihood in source units.
     """
-    log_prior = mixture.family.log_prior(mixture.params)
+    log_prior = mixture.family.log_prior(mixture.params) + mixture.law.log_prior(mixture.weights)
     return (float(sums.log_likelihood) + log_prior) / float(sums.n_rows)
 
 

@@ -23,6 +23,7 @@ from gmm_dask.fits.restart import Dropped, Given, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.simple import Free
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
@@ -30,7 +31,6 @@ from gmm_dask.sound import check_mixtures
 from gmm_dask.store.checkpoint import Checkpoints
 from gmm_dask.store.codec import Codec
 from gmm_dask.tree import fingerprint
-from gmm_dask.weights import Free
 
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
