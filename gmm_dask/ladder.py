@@ -170,7 +170,9 @@ def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fit
     sample and spares the search for a better start.
     """
     leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
-    moves = {place: _moves(fits[place]) for place in leaders}
+    # moves are judged by the likelihood of a mixture, which hard fits do not raise
+    soft = [place for place in leaders if fits[place].template.temperature == 1]
+    moves = {place: _moves(fits[place]) for place in soft}
     engine, source = LocalEngine(), ArraySource(sample)
     number = 0
     while live := [place for place, move in moves.items() if move.outcome is None]:

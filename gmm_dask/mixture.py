@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask import tree
-from gmm_dask.blocks import FloatArray, Frame
+from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.kernels import table
@@ -73,6 +73,11 @@ class Mixture:
         """Free parameters: weights, means and covariances."""
         of_family = self.family.n_free(self.n_components, self.n_columns)
         return of_family + len(self.weights) * self.law.n_free(self.n_components)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Components with something held, or shared with others, which keep their place."""
+        return tuple(sorted({*self.family.kept, *self.law.kept}))
 
     @property
     def fingerprint(self) -> str:
@@ -158,10 +163,22 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
 
 
 def in_order(mixture: Mixture) -> Mixture:
-    """Return the components by descending weight, ties by mean (first column first)."""
+    """Return the components by descending weight, ties by mean (first column first).
+
+    Those with something held keep their place, and the others take the places between.
+    """
     weights = mixture.weights.mean(axis=0)
     keys = [*reversed(mixture.params.means.T), -weights]
     order = np.lexsort(keys)
+    if kept := mixture.kept:
+        others = [k for k in order if k not in kept]
+        order = np.arange(len(order))
+        order[~np.isin(order, kept)] = others
+    return reordered(mixture, order)
+
+
+def reordered(mixture: Mixture, order: IntArray) -> Mixture:
+    """Return the components in another order (K,)."""
     return replace(
         mixture,
         params=mixture.family.reorder(mixture.params, order),

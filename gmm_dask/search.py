@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,12 +11,15 @@ from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
+from gmm_dask.families.held import Held, check_held
 from gmm_dask.families.prior import default_prior
-from gmm_dask.fits.restart import KINDS, Given, Restart
+from gmm_dask.fits.given import Given
+from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
 from gmm_dask.mixture import Mixture
+from gmm_dask.observed import SOFT_ONLY
 from gmm_dask.stats import Batch, batch
 
 
@@ -47,6 +51,10 @@ class Grid:
         (`halving`); False: each runs to its end, as scikit-learn's do.
     covariance_prior : bool
         Maximise the posterior under mclust's default prior; see `families.prior`.
+    held : Held
+        Parameters that are not free; their values are given to `restarts`.
+    temperature : float
+        Of the E-steps: 1 soft, 0 hard (classification EM, which does not go with `accelerate`).
     """
 
     n_components: tuple[int, ...]
@@ -61,6 +69,8 @@ class Grid:
     accelerate: str | bool = ""
     race: bool = False
     covariance_prior: bool = False
+    held: Held = field(default_factory=Held)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if isinstance(self.accelerate, bool):
@@ -85,6 +95,19 @@ class Grid:
             raise ConfigError(
                 f"init_params is {self.init_params!r}; one of {', '.join(INIT_PARAMS)} is needed"
             )
+        for K, kind in itertools.product(self.n_components, self.covariance_type):
+            check_held(self.held, K, kind)
+        self._refuse_hard()
+
+    def _refuse_hard(self) -> None:
+        if self.temperature == 0 and self.accelerate:
+            raise ConfigError(
+                f"accelerate is {self.accelerate!r} and assignment is hard: labels jump, and "
+                "leaps between them mean nothing; leave accelerate out"
+            )
+        layout = self.rows.layout if self.rows is not None else None
+        if self.temperature != 1 and layout is not None and layout.noise:
+            raise ConfigError(SOFT_ONLY)
 
     @property
     def sample_size(self) -> int:
@@ -102,7 +125,9 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,), ``means`` (K, D) and ``covariances`` in source units, to begin with.
+        ``weights`` (K,), ``means`` (K, D) and ``covariances`` in source units, to begin with; NaN,
+        or a length less than K, leaves the other components to the start. Held parameters have
+        the values given here.
     """
     trees: Trees = {}
     return tuple(
@@ -127,7 +152,9 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
         "spherical": family.floor.spherical(np.full(K, frame.variance.mean())),
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
-    return Mixture(family, GaussianParams(means, covariances), np.full((1, K), 1.0 / K), frame)
+    weights = np.full((1, K), 1.0 / K)
+    params = GaussianParams(means, covariances)
+    return Mixture(family, params, weights, frame, temperature=grid.temperature)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
@@ -157,7 +184,7 @@ def _restart(
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
     init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
-    wanted = in_frame(given, base)
+    wanted = in_frame(given, base)._replace(held=grid.held)
     restart = Restart(
         index,
         init,
@@ -167,7 +194,7 @@ def _restart(
         given=wanted,
         accelerate=str(grid.accelerate),
     )
-    if all(part is not None for part in wanted):
+    if wanted.complete:
         return restart.begin(base)
     start = start_of(init, grid.seed, grid.rows, ground, base, index, trees)
     if isinstance(start, Mixture):
@@ -176,9 +203,15 @@ def _restart(
 
 
 def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
-    """Return given parameters (source units) in the frame of a mixture."""
+    """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
+
+    Raises
+    ------
+    ConfigError
+        They are of more components than the mixture has.
+    """
     weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind = base.frame.scale, base.family.covariance_type
+    scale, kind, K = base.frame.scale, base.family.covariance_type, base.n_components
     if covariances is not None:
         divisor = {
             "full": np.outer(scale, scale),
@@ -187,8 +220,20 @@ def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
             "spherical": scale[0] ** 2,
         }[kind]
         covariances = covariances / divisor
+        covariances = covariances if kind == "tied" else padded(covariances, K)
     return Given(
-        None if weights is None else weights[None, :],
-        None if means is None else base.frame.forward(means),
+        None if weights is None else padded(weights, K)[None, :],
+        None if means is None else padded(base.frame.forward(means), K),
         covariances,
     )
+
+
+def padded(values: FloatArray, n_components: int) -> FloatArray:
+    """Return values of some components (m, ...) as those of K, with NaN behind."""
+    more = n_components - len(values)
+    if more < 0:
+        raise ConfigError(
+            f"parameters of {len(values)} components are given to begin with, and n_components is "
+            f"{n_components}: raise it, or give fewer"
+        )
+    return np.concatenate([values, np.full((more, *values.shape[1:]), np.nan)])

@@ -22,6 +22,7 @@ from gmm_dask.folds.assign import NearestCentre, RandomResp
 from gmm_dask.folds.candidates import Candidates, Drawn
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import EStepSums
+from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, m_step
 
 ROUNDS = 5
@@ -137,7 +138,7 @@ def started(template: Mixture, answer: EStepSums) -> Mixture:
 
     A weight of zero would never recover; equal shares of one row do.
     """
-    mixture = m_step(template, answer)
+    mixture = m_step(replace(template, law=Free()), answer)
     try:
         mixture.family.validate(mixture.params)
     except DataError:  # without a floor: begin with the total covariance instead
@@ -145,7 +146,8 @@ def started(template: Mixture, answer: EStepSums) -> Mixture:
         mixture = replace(mixture, params=params)
     n = float(answer.n_rows)
     weights = np.maximum(mixture.weights, 1.0 / max(n, 1.0))
-    return replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))
+    mixture = replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))
+    return replace(mixture, law=template.law, weights=template.law.project(mixture.weights))
 
 
 def with_means(template: Mixture, means: FloatArray) -> Mixture:
