@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,14 +11,17 @@ from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
+from gmm_dask.families.held import Held, check_held
 from gmm_dask.families.prior import default_prior
-from gmm_dask.fits.restart import KINDS, Given, Restart
+from gmm_dask.fits.given import Given
+from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, with_groups
+from gmm_dask.observed import SOFT_ONLY
 from gmm_dask.stats import Batch, batch
 
 
@@ -51,6 +55,10 @@ class Grid:
         Maximise the posterior under mclust's default prior; see `families.prior`.
     law : WeightLaw
         Of the weights, for each group of rows.
+    held : Held
+        Parameters that are not free; their values are given to `restarts`.
+    temperature : float
+        Of the E-steps: 1 soft, 0 hard (classification EM, which does not go with `accelerate`).
     """
 
     n_components: tuple[int, ...]
@@ -66,6 +74,8 @@ class Grid:
     race: bool = False
     covariance_prior: bool = False
     law: WeightLaw = field(default_factory=Free)
+    held: Held = field(default_factory=Held)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for K in self.n_components:
@@ -92,6 +102,19 @@ class Grid:
             raise ConfigError(
                 f"init_params is {self.init_params!r}; one of {', '.join(INIT_PARAMS)} is needed"
             )
+        for K, kind in itertools.product(self.n_components, self.covariance_type):
+            check_held(self.held, K, kind)
+        self._refuse_hard()
+
+    def _refuse_hard(self) -> None:
+        if self.temperature == 0 and self.accelerate:
+            raise ConfigError(
+                f"accelerate is {self.accelerate!r} and assignment is hard: labels jump, and "
+                "leaps between them mean nothing; leave accelerate out"
+            )
+        layout = self.rows.layout if self.rows is not None else None
+        if self.temperature != 1 and layout is not None and layout.noise:
+            raise ConfigError(SOFT_ONLY)
 
     @property
     def sample_size(self) -> int:
@@ -109,8 +132,9 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances``, source units, to begin
-        with.
+        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances`` in source units, to begin
+        with; NaN, or a length less than K, leaves the other components to the start. Held
+        parameters have the values given here.
     """
     trees: Trees = {}
     return tuple(
@@ -136,7 +160,8 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
     weights = grid.law.project(np.full((1, K), 1.0 / K))
-    return Mixture(family, GaussianParams(means, covariances), weights, frame, grid.law)
+    params = GaussianParams(means, covariances)
+    return Mixture(family, params, weights, frame, grid.law, temperature=grid.temperature)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
@@ -168,7 +193,7 @@ def _restart(
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
     init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
-    wanted = in_frame(given, base)
+    wanted = in_frame(given, base)._replace(held=grid.held)
     restart = Restart(
         index,
         init,
@@ -178,7 +203,7 @@ def _restart(
         given=wanted,
         accelerate=str(grid.accelerate),
     )
-    if all(part is not None for part in wanted):
+    if wanted.complete:
         return restart.begin(base)
     start = start_of(init, grid.seed, grid.rows, ground, base, index, trees)
     if isinstance(start, Mixture):
@@ -187,9 +212,15 @@ def _restart(
 
 
 def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
-    """Return given parameters (source units) in the frame of a mixture."""
+    """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
+
+    Raises
+    ------
+    ConfigError
+        They are of more components than the mixture has.
+    """
     weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind = base.frame.scale, base.family.covariance_type
+    scale, kind, K = base.frame.scale, base.family.covariance_type, base.n_components
     if covariances is not None:
         divisor = {
             "full": np.outer(scale, scale),
@@ -198,8 +229,20 @@ def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
             "spherical": scale[0] ** 2,
         }[kind]
         covariances = covariances / divisor
+        covariances = covariances if kind == "tied" else padded(covariances, K)
     return Given(
-        None if weights is None else np.atleast_2d(weights),
-        None if means is None else base.frame.forward(means),
+        None if weights is None else padded(np.atleast_2d(weights).T, K).T,
+        None if means is None else padded(base.frame.forward(means), K),
         covariances,
     )
+
+
+def padded(values: FloatArray, n_components: int) -> FloatArray:
+    """Return values of some components (m, ...) as those of K, with NaN behind."""
+    more = n_components - len(values)
+    if more < 0:
+        raise ConfigError(
+            f"parameters of {len(values)} components are given to begin with, and n_components is "
+            f"{n_components}: raise it, or give fewer"
+        )
+    return np.concatenate([values, np.full((more, *values.shape[1:]), np.nan)])

@@ -73,6 +73,16 @@ class GaussianMixture(StoredMixture):
     verbose_interval : int, default 10
     missing : {"error", "marginalize"}, default "error"
         What NaN is: refused, or a value that was not measured, assumed missing at random.
+    frozen : dict, optional
+        What is held, by component: ``{0: ["mean", "covariance"], 2: ["weight"]}``. Values are
+        those of ``weights_init``, ``means_init`` and ``precisions_init``, where NaN leaves a
+        component to the start. Held parameters keep their bits, components with any keep their
+        number, and they are not counted in ``n_parameters``. With a held mean the covariance is
+        that about it; weights that are not held share what is left.
+    assignment : {"soft", "hard"}, default "soft"
+        hard gives each row to its likeliest component alone (classification EM): what is maximised
+        and reported in ``lower_bound_`` then is the classification log-likelihood. Its variances
+        are too small and its weights too extreme where components overlap. Not with noise.
     compute_dtype : {"float64", "float32"}, default "float64"
         In which passes over complete rows compute. float32 is refused where its error might
         exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise,
@@ -140,6 +150,8 @@ class GaussianMixture(StoredMixture):
         missing: str = "error",
         compute_dtype: str = "float64",
         weights: Any = "free",
+        frozen: Any = None,
+        assignment: str = "soft",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -158,6 +170,8 @@ class GaussianMixture(StoredMixture):
         self.missing = missing
         self.compute_dtype = compute_dtype
         self.weights = weights
+        self.frozen = frozen
+        self.assignment = assignment
 
     def fit(
         self,

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
 from gmm_dask.errors import DegenerateWarning
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.laws.named import law_of, named
@@ -40,6 +41,8 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
         seed,
         rows=RowShare.all_rows(layout),
         law=law_of(model.weights),
+        held=held_of(model.frozen),
+        temperature=TEMPERATURES[model.assignment],
     )
 
 
@@ -61,6 +64,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "missing": "marginalize" if layout.missing else "error",
         "compute_dtype": layout.compute_dtype,
         "weights": named(grid.law),
+        "assignment": "soft" if grid.temperature else "hard",
     }
 
 
