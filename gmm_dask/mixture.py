@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask import tree
-from gmm_dask.blocks import FloatArray, Frame
-from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.blocks import FloatArray, Frame, IntArray
+from gmm_dask.families.base import Family, Params
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
 from gmm_dask.weights import Free, WeightLaw
@@ -33,8 +33,9 @@ class Mixture:
 
     Parameters
     ----------
-    family : Gaussian
-    params : GaussianParams
+    family : Family
+        `Gaussian`; or one that is compound: `Product`, `WithBackground`.
+    params : GaussianParams or ProductParams
         In the frame.
     weights : (G, K) float64
         Rows sum to one; G groups of rows, 1 as a rule.
@@ -42,16 +43,16 @@ class Mixture:
     law : WeightLaw
     """
 
-    family: Gaussian
-    params: GaussianParams
+    family: Family
+    params: Params
     weights: FloatArray
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
 
     @property
     def n_components(self) -> int:
-        """K."""
-        return len(self.params.means)
+        """K, a background counted as one."""
+        return int(self.weights.shape[1])
 
     @property
     def n_columns(self) -> int:
@@ -95,13 +96,23 @@ class Mixture:
 
     @property
     def covariances(self) -> FloatArray:
-        """Covariances in source units, in scikit-learn's shape for the covariance type."""
-        return rescale(self.params.covariances, self.frame.scale, self.family.covariance_type)
+        """Covariances in source units, in scikit-learn's shape for the covariance type.
+
+        Of the columns that are not angles.
+        """
+        scale = self.frame.scale[lines_of(self.family, self.n_columns)]
+        return rescale(self.params.covariances, scale, self.family.covariance_type)
 
     @property
     def dense_covariances(self) -> FloatArray:
         """Covariance matrices (K, D, D) in source units, whatever the covariance type."""
         return rescale(self.family.dense(self.params), self.frame.scale, "full")
+
+
+def lines_of(family: Family, n_columns: int) -> IntArray:
+    """Return the positions of the columns that are not angles."""
+    angles = getattr(family, "angles", ())
+    return np.setdiff1d(np.arange(n_columns), np.asarray(angles, dtype=np.int64))
 
 
 def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) -> FloatArray:
@@ -114,7 +125,7 @@ def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) ->
     elif covariance_type == "diag":
         rows = columns = scale
     else:
-        rows = columns = scale[0]
+        rows = columns = scale[:1].max(initial=0.0)  # none where all columns are angles
     with np.errstate(over="ignore", under="ignore"):  # units whose squares float64 cannot hold
         result: FloatArray = covariances * rows * columns
     return result
@@ -149,11 +160,12 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
 
 def in_order(mixture: Mixture) -> Mixture:
     """Return the components by descending weight, ties by mean (first column first)."""
-    weights = mixture.weights.mean(axis=0)
+    weights = mixture.weights.mean(axis=0)[: len(mixture.params.means)]
     keys = [*reversed(mixture.params.means.T), -weights]
     order = np.lexsort(keys)
+    behind = np.arange(len(order), mixture.n_components)  # a background stays last
     return replace(
         mixture,
         params=mixture.family.reorder(mixture.params, order),
-        weights=mixture.weights[:, order],
+        weights=mixture.weights[:, np.append(order, behind)],
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gmm_dask.angled import Shape, with_angles, with_background
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
@@ -15,6 +16,7 @@ from gmm_dask.fits.restart import KINDS, Given, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
+from gmm_dask.kernels.types import second_shape
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Batch, batch
 
@@ -47,6 +49,8 @@ class Grid:
         (`halving`); False: each runs to its end, as scikit-learn's do.
     covariance_prior : bool
         Maximise the posterior under mclust's default prior; see `families.prior`.
+    shape : Shape
+        Columns that are angles, and a background; see `angled`. Such fits are not accelerated.
     """
 
     n_components: tuple[int, ...]
@@ -61,6 +65,7 @@ class Grid:
     accelerate: str | bool = ""
     race: bool = False
     covariance_prior: bool = False
+    shape: Shape = field(default_factory=Shape)
 
     def __post_init__(self) -> None:
         if isinstance(self.accelerate, bool):
@@ -115,6 +120,8 @@ def restarts(
 
 def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) -> Mixture:
     """Return equal weights and the total covariance around the mean of all rows."""
+    if not grid.shape.plain:
+        return _compound(grid, frame, n_components, covariance_type)
     frame = frame.shared() if covariance_type == "spherical" else frame
     prior = default_prior(frame, n_components) if grid.covariance_prior else None
     family = Gaussian(covariance_type, floor_of(grid, frame), prior)
@@ -128,6 +135,24 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
     return Mixture(family, GaussianParams(means, covariances), np.full((1, K), 1.0 / K), frame)
+
+
+def _compound(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of components with angles, with a background, or with both."""
+    plain = replace(grid, shape=Shape())
+    lines = frame.of_columns(grid.shape.lines(len(frame.shift)))
+    of_lines = _without_columns(plain, lines, K, covariance_type)
+    base = with_angles(grid.shape, of_lines, frame, grid.reg_covar or 0.0)
+    return with_background(grid.shape, base)
+
+
+def _without_columns(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of Gaussian columns, of which there may be none."""
+    if len(frame.shift):
+        return template(grid, frame, K, covariance_type)
+    family = Gaussian(covariance_type, RelativeFloor(np.ones(0)))
+    params = GaussianParams(np.zeros((K, 0)), np.zeros(second_shape(covariance_type, K, 0)))
+    return Mixture(family, params, np.full((1, K), 1.0 / K), frame)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
@@ -165,7 +190,7 @@ def _restart(
         grid.max_iter,
         grid.rows,
         given=wanted,
-        accelerate=str(grid.accelerate),
+        accelerate=str(grid.accelerate) if grid.shape.plain else "",
     )
     if all(part is not None for part in wanted):
         return restart.begin(base)

@@ -12,9 +12,12 @@ from gmm_dask.blocks import FloatArray, Frame, RowLayout, Source
 from gmm_dask.drive import Fits, PassDone
 from gmm_dask.engine.platform import differing
 from gmm_dask.errors import CheckpointError, FormatError
+from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.families.prior import CovariancePrior
+from gmm_dask.families.product import Product, ProductParams
+from gmm_dask.families.von_mises import VonMises
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
@@ -35,6 +38,7 @@ from gmm_dask.weights import Free
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
     *(RelativeFloor, Ridge, Free, Frame),
+    *(Product, ProductParams, VonMises, WithBackground),
 )
 CODEC = Codec(
     (
@@ -131,6 +135,7 @@ def identity(
         "accelerate": grid.accelerate,
         "race": grid.race,
         "covariance_prior": grid.covariance_prior,
+        **({} if grid.shape.plain else {"shape": grid.shape.identity}),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

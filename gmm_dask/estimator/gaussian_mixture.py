@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.compound import shape_for
 from gmm_dask.estimator.fitted import FittedMixture
 from gmm_dask.estimator.models import load_attributes, save_attributes
 from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
@@ -78,12 +79,24 @@ class GaussianMixture(FittedMixture):
         In which passes over complete rows compute. float32 is refused where its error might
         exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise or
         weights are computed in float64 whatever it says.
+    circular : dict, optional
+        Columns that are angles, by position or name, with their periods: ``{"hue": 360}``. They
+        are von Mises distributed, independent of all else within a component; ``means_`` has
+        their mean directions from 0 up to the period, ``kappa_`` their concentrations, and
+        ``covariances_`` the other columns alone. NaN in an angle is missing as in any column.
+    background : "uniform" or dict, optional
+        One component more, uniform over the range of the data, or over the limits that a dict
+        ``{column: (lowest, highest)}`` gives for some columns. It is the last one: label K, and
+        the last column of ``predict_proba``. See `families.background`.
 
     Attributes
     ----------
     weights_ : (K,)
     means_ : (K, D)
     covariances_, precisions_, precisions_cholesky_ : shapes by covariance type
+    kappa_ : (K, C), only with `circular`
+        Concentrations of the angles, in the order of their columns; an angle's standard deviation
+        is about period / (2 pi sqrt(kappa)).
     converged_ : bool
     n_iter_ : int
         Passes of the best restart.
@@ -131,6 +144,8 @@ class GaussianMixture(FittedMixture):
         verbose_interval: int = 10,
         missing: str = "error",
         compute_dtype: str = "float64",
+        circular: Any = None,
+        background: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -148,6 +163,8 @@ class GaussianMixture(FittedMixture):
         self.verbose_interval = verbose_interval
         self.missing = missing
         self.compute_dtype = compute_dtype
+        self.circular = circular
+        self.background = background
 
     def fit(
         self,
@@ -200,12 +217,13 @@ class GaussianMixture(FittedMixture):
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
         start = going_on(self, last, D) if last else given_parameters(self, D)
+        shape = shape_for(self, self._names(), D, start, parts.layout)
         shown = printer(self.verbose, self.verbose_interval)
         settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
         with engine:
             result = run_grid(
                 source,
-                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout),
+                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout, shape),
                 engine,
                 given=start,
                 checkpoint=settings,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gmm_dask.errors import FormatError
+from gmm_dask.estimator.compound import compound_restored, compound_stored
 from gmm_dask.mixture import Mixture
 from gmm_dask.sound import check_mixture
 from gmm_dask.state import MODEL_CODEC
@@ -29,7 +30,7 @@ def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
     """Write parameters and fitted attributes of a model."""
     value = {
         "mixture": model.mixture_,
-        "words": {name: getattr(model, name) for name in WORDS},
+        "words": {name: getattr(model, name) for name in WORDS} | compound_stored(model),
         "fitted": {name: _plain(getattr(model, name)) for name in FITTED if hasattr(model, name)},
         "feature_names": _names(model),
         "extra": extra,
@@ -42,7 +43,9 @@ def load_attributes(path: Any, model: Any) -> None:
     """Read into an estimator what `save_attributes` wrote."""
     value, _ = load_model(path, MODEL_CODEC)
     mixture = _checked(value, path)
-    model.set_params(**value["words"], random_state=value["random_state"])
+    of_shape = compound_restored(mixture, value["words"], value["feature_names"])
+    words = {**value["words"], **of_shape}
+    model.set_params(**words, random_state=value["random_state"])
     model._set(mixture)
     model.extra_ = value["extra"]
     for name, item in value["fitted"].items():
@@ -65,7 +68,7 @@ def _checked(value: Any, path: Any) -> Mixture:
     words, fitted, names, seed = (value[k] for k in PARTS[1:5])
     n_columns = mixture.n_columns
     sound = {
-        "words": _is_plain(words, WORDS),
+        "words": _is_plain(words, (*WORDS, "background")),
         "fitted": _is_plain(fitted, FITTED),
         "n_features_in_": _n_features(fitted) in (None, n_columns),
         "feature_names": names is None or _are_names(names, n_columns),
