@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
-    from gmm_dask.mixture import Mixture
     from gmm_dask.measuring import observer_of
+    from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
     from gmm_dask.projections import unproject
     from gmm_dask.rows import RowFunction, check_rows, posterior_rows

@@ -170,6 +170,8 @@ def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fit
     sample and spares the search for a better start.
     """
     leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
+    # components with a meaning by number are not free to change places
+    leaders = [place for place in leaders if not fits[place].template.law.ordered]
     moves = {place: _moves(fits[place]) for place in leaders}
     engine, source = LocalEngine(), ArraySource(sample)
     number = 0

@@ -63,7 +63,7 @@ def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
     )
     prepared = mixture.family.prepare(params, part)
     with np.errstate(divide="ignore"):
-        log_weights = np.log(mixture.weights[0])
+        log_weights = np.log(mixture.pooled)
     lift, spare = regression(mixture.family.dense(mixture.params), columns)
     missing = np.delete(np.arange(mixture.n_columns), columns)
     return Marginal(
@@ -74,6 +74,16 @@ def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
         lift,
         spare,
         float(np.log(frame.scale[missing]).sum()),
+    )
+
+
+def of_group(model: Marginal, weights: FloatArray) -> Marginal:
+    """Return a marginal under other weights (K,): those of a group of rows."""
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    return model._replace(
+        ready=table.ready(model.prepared, log_weights) if len(model.columns) else None,
+        noisy=model.noisy._replace(log_weights=log_weights),
     )
 
 

@@ -66,6 +66,8 @@ class ProductObserver(Observer):
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows, tile by tile; those without any value add nothing."""
         total = self._zero()
+        if rows.group is not None:
+            total = total._replace(count=np.zeros(self.mixture.weights.shape))
         for tile in tiles(with_values(rows)):
             total = add(total, self._tile(tile))
         return total
@@ -84,7 +86,8 @@ class ProductObserver(Observer):
         of_angles = angles.moments(self._halves(rows), self.directions, share)
         moments = ProductMoments(self._of_lines(rows, share), of_angles)
         zero, n = np.zeros(()), np.asarray(float(weight.sum()))
-        return EStepSums(zero, n, share.sum(axis=0)[None], moments, zero)
+        count = by_group(share, rows.group, len(self.mixture.weights))
+        return EStepSums(zero, n, count, moments, zero)
 
     def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
         """Return log densities (n,) in source units, and responsibilities (n, K).
@@ -93,7 +96,7 @@ class ProductObserver(Observer):
         """
         refuse_noise(self.family.angles, rows)
         with np.errstate(divide="ignore"):
-            joint = np.tile(np.log(self.mixture.weights[0]), (len(rows.values), 1))
+            joint = np.log(self._weights(rows))
         scale = np.log(self.mixture.frame.scale)
         volume = ~np.isnan(rows.values) @ scale
         for pattern in self._patterns(rows):
@@ -179,12 +182,12 @@ class BackgroundObserver(Observer):
         self.inner = observer_of(
             replace(mixture, family=family.inner, weights=mixture.weights[:, :-1])
         )
-        with np.errstate(divide="ignore"):
-            self.log_weight = float(np.log(mixture.weights[0, -1]))
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows, tile by tile; those without any value add nothing."""
         total = self._zero()
+        if rows.group is not None:
+            total = total._replace(count=np.zeros(self.mixture.weights.shape))
         for tile in tiles(with_values(rows)):
             total = add(total, self._tile(tile))
         return total
@@ -195,7 +198,9 @@ class BackgroundObserver(Observer):
         sums = self.inner.e_step(rows._replace(sample_weight=weight * of_inner))
         n = float(weight.sum())
         likelihood = float(weight @ log_norm) + n * self.mixture.frame.log_scale
-        count = np.append(sums.count[0], weight @ of_background)[None]
+        behind = (weight * of_background)[:, None]
+        of_groups = by_group(behind, rows.group, len(self.mixture.weights))
+        count = np.append(sums.count, of_groups, axis=1)
         return sums._replace(
             log_likelihood=np.asarray(likelihood), n_rows=np.asarray(n), count=count
         )
@@ -208,7 +213,7 @@ class BackgroundObserver(Observer):
         log_norm, of_inner, of_background, resp = self._shares(rows)
         both = np.concatenate([resp * of_inner[:, None], of_background[:, None]], axis=1)
         blank = np.isnan(rows.values).all(axis=1)
-        both[blank], log_norm[blank] = self.mixture.weights[0], 0.0
+        both[blank], log_norm[blank] = self._weights(rows)[blank], 0.0
         return log_norm, both
 
     def true_values(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
@@ -221,9 +226,20 @@ class BackgroundObserver(Observer):
     def _shares(self, rows: Observed) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return log densities, the shares of components and background, and responsibilities."""
         inside, resp = self.inner.posterior(rows)
-        behind = self.log_weight + self.family.log_density(rows)
+        with np.errstate(divide="ignore"):
+            behind = np.log(self._weights(rows)[:, -1]) + self.family.log_density(rows)
         log_norm = np.logaddexp(inside, behind)
         return log_norm, np.exp(inside - log_norm), np.exp(behind - log_norm), resp
+
+
+def by_group(share: FloatArray, group: IntArray | None, n_groups: int) -> FloatArray:
+    """Return sums (G, K) of shares (n, K) by group; (1, K) of rows without groups."""
+    if group is None:
+        total: FloatArray = share.sum(axis=0)[None]
+        return total
+    count = np.zeros((n_groups, share.shape[1]))
+    np.add.at(count, group, share)
+    return count
 
 
 def with_values(rows: Observed) -> Observed:

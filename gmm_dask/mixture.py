@@ -12,7 +12,8 @@ from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.families.base import Family, Params
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
-from gmm_dask.weights import Free, WeightLaw
+from gmm_dask.laws.base import WeightLaw
+from gmm_dask.laws.simple import Free
 
 
 class Prepared(NamedTuple):
@@ -38,9 +39,11 @@ class Mixture:
     params : GaussianParams or ProductParams
         In the frame.
     weights : (G, K) float64
-        Rows sum to one; G groups of rows, 1 as a rule.
+        Rows sum to one (of an open law, to less); G groups of rows, 1 as a rule.
     frame : Frame
     law : WeightLaw
+    group_share : (G,) float64, optional
+        Of all rows; None before they were counted, and where there is one group.
     """
 
     family: Family
@@ -48,6 +51,7 @@ class Mixture:
     weights: FloatArray
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
+    group_share: FloatArray | None = None
 
     @property
     def n_components(self) -> int:
@@ -58,6 +62,17 @@ class Mixture:
     def n_columns(self) -> int:
         """D."""
         return int(self.params.means.shape[1])
+
+    @property
+    def shares(self) -> FloatArray:
+        """Each group's share of the rows, (G,)."""
+        G = len(self.weights)
+        return np.full(G, 1.0 / G) if self.group_share is None else self.group_share
+
+    @property
+    def pooled(self) -> FloatArray:
+        """Weights of all rows together, (K,)."""
+        return self.weights[0] if len(self.weights) == 1 else self.shares @ self.weights
 
     @property
     def n_parameters(self) -> int:
@@ -73,10 +88,13 @@ class Mixture:
     @property
     def kernel(self) -> str:
         """The generated code that measures rows under these parameters, for records."""
-        return table.describe(self.family.prepare(self.params, self.frame))
+        prepared = self.family.prepare(self.params, self.frame)
+        return table.describe(prepared) if prepared.means.shape[1] else "angles alone"
 
     def prepare(self, compute_dtype: str = "float64") -> Prepared:
         """Return factorisations and log weights, once per pass and process.
+
+        Rows are measured under the pooled weights; those of groups are for the `Observer`.
 
         Raises
         ------
@@ -84,9 +102,9 @@ class Mixture:
             The parameters lie too far apart for float32.
         """
         with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
+            log_weights, pooled = np.log(self.weights), np.log(self.pooled)
         family = self.family.prepare(self.params, self.frame)
-        ready = table.ready(family, log_weights[0], compute_dtype=compute_dtype)
+        ready = table.ready(family, pooled, compute_dtype=compute_dtype)
         return Prepared(family, log_weights, self.frame.log_scale, ready)
 
     @property
@@ -141,7 +159,26 @@ def m_step(mixture: Mixture, sums: EStepSums) -> Mixture:
     sums : EStepSums
     """
     params = mixture.family.maximize(mixture.params, sums.count.sum(axis=0), sums.moments)
-    return replace(mixture, params=params, weights=mixture.law.weights(sums.count))
+    weights = mixture.law.weights(sums.count)
+    return replace(mixture, params=params, weights=weights, group_share=shares_of(sums.count))
+
+
+def shares_of(count: FloatArray) -> FloatArray | None:
+    """Return each group's share (G,) of counts (G, K); None for one group."""
+    total = count.sum(axis=1)
+    return total / total.sum() if len(total) > 1 else None
+
+
+def with_groups(mixture: Mixture, n_groups: int) -> Mixture:
+    """Return the mixture with the same weights in each of some groups, if it knows of one only."""
+    if len(mixture.weights) > 1 or n_groups <= 1:
+        return mixture
+    return replace(mixture, weights=np.repeat(mixture.weights, n_groups, axis=0))
+
+
+def log_prior(mixture: Mixture) -> float:
+    """Return the log prior density of parameters and weights; 0 without priors."""
+    return mixture.family.log_prior(mixture.params) + mixture.law.log_prior(mixture.weights)
 
 
 def objective(mixture: Mixture, sums: EStepSums) -> float:
@@ -154,16 +191,24 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
     sums : EStepSums
         Finished: log-likelihood in source units.
     """
-    log_prior = mixture.family.log_prior(mixture.params)
-    return (float(sums.log_likelihood) + log_prior) / float(sums.n_rows)
+    return (float(sums.log_likelihood) + log_prior(mixture)) / float(sums.n_rows)
 
 
 def in_order(mixture: Mixture) -> Mixture:
-    """Return the components by descending weight, ties by mean (first column first)."""
-    weights = mixture.weights.mean(axis=0)[: len(mixture.params.means)]
-    keys = [*reversed(mixture.params.means.T), -weights]
-    order = np.lexsort(keys)
-    behind = np.arange(len(order), mixture.n_components)  # a background stays last
+    """Return the components by descending weight, ties by mean (first column first).
+
+    Where the law gives them a meaning by number, they keep it. A background stays last.
+    """
+    if mixture.law.ordered:
+        return mixture
+    K = len(mixture.params.means)
+    keys = [*reversed(mixture.params.means.T), -mixture.pooled[:K]]
+    return reordered(mixture, np.lexsort(keys))
+
+
+def reordered(mixture: Mixture, order: IntArray) -> Mixture:
+    """Return the components in another order (K,), a background last."""
+    behind = np.arange(len(order), mixture.n_components)
     return replace(
         mixture,
         params=mixture.family.reorder(mixture.params, order),

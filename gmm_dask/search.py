@@ -17,7 +17,9 @@ from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
 from gmm_dask.kernels.types import second_shape
-from gmm_dask.mixture import Mixture
+from gmm_dask.laws.base import WeightLaw
+from gmm_dask.laws.simple import Free
+from gmm_dask.mixture import Mixture, with_groups
 from gmm_dask.stats import Batch, batch
 
 
@@ -51,6 +53,8 @@ class Grid:
         Maximise the posterior under mclust's default prior; see `families.prior`.
     shape : Shape
         Columns that are angles, and a background; see `angled`. Such fits are not accelerated.
+    law : WeightLaw
+        Of the weights, for each group of rows.
     """
 
     n_components: tuple[int, ...]
@@ -66,8 +70,12 @@ class Grid:
     race: bool = False
     covariance_prior: bool = False
     shape: Shape = field(default_factory=Shape)
+    law: WeightLaw = field(default_factory=Free)
 
     def __post_init__(self) -> None:
+        for K in self.n_components:
+            self.law.n_free(K)  # refuses a K that it does not take
+        _check_law(self.law, self.shape)
         if isinstance(self.accelerate, bool):
             object.__setattr__(self, "accelerate", "squarem" if self.accelerate else "")
         if self.accelerate not in KINDS:
@@ -107,7 +115,8 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,), ``means`` (K, D) and ``covariances`` in source units, to begin with.
+        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances``, source units, to begin
+        with.
     """
     trees: Trees = {}
     return tuple(
@@ -134,7 +143,22 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
         "spherical": family.floor.spherical(np.full(K, frame.variance.mean())),
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
-    return Mixture(family, GaussianParams(means, covariances), np.full((1, K), 1.0 / K), frame)
+    weights = grid.law.project(np.full((1, K), 1.0 / K))
+    return Mixture(family, GaussianParams(means, covariances), weights, frame, grid.law)
+
+
+def _check_law(law: WeightLaw, shape: Shape) -> None:
+    """Raise ConfigError where a law of the weights has no meaning beside angles or a background."""
+    if shape.background is not None and not isinstance(law, Free):
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, and a background has a weight of its "
+            "own: leave weights free, or background out"
+        )
+    if shape.circular and law.ordered:
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, whose components are in order along a "
+            "line, which angles (circular) are not: leave weights free, or circular out"
+        )
 
 
 def _compound(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
@@ -159,7 +183,9 @@ def pass_fold(grid: Grid, n_columns: int) -> Batch:
     """Return what a pass of the whole grid asks, for plans made before any row is read."""
     frame = Frame.identity(n_columns)
     kinds = [(K, kind) for kind in grid.covariance_type for K in grid.n_components]
-    folds = [EStep(template(grid, frame, K, kind), grid.rows) for K, kind in kinds]
+    layout = grid.rows.layout if grid.rows else None
+    G = layout.n_groups if layout else 1
+    folds = [EStep(with_groups(template(grid, frame, K, kind), G), grid.rows) for K, kind in kinds]
     return batch([fold for fold in folds for _ in range(grid.n_init)])
 
 
@@ -213,7 +239,7 @@ def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
         }[kind]
         covariances = covariances / divisor
     return Given(
-        None if weights is None else weights[None, :],
+        None if weights is None else np.atleast_2d(weights),
         None if means is None else base.frame.forward(means),
         covariances,
     )

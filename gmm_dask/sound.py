@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame
-from gmm_dask.errors import DataError, FormatError
+from gmm_dask.errors import ConfigError, DataError, FormatError
 from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.families.product import Product, ProductParams
 from gmm_dask.families.von_mises import VonMises
 from gmm_dask.kernels.types import second_shape
+from gmm_dask.laws.named import LAWS
 from gmm_dask.mixture import Mixture
 
 SYMMETRY = 1e-8
@@ -159,6 +160,8 @@ def _wrong_lines(mixture: Mixture, family: Product) -> str:
 
 
 def _wrong_types(mixture: Mixture) -> str:
+    if not isinstance(mixture.law, LAWS):
+        return "its weights have no law"
     held = (mixture.family, mixture.params, mixture.frame)
     if tuple(map(type, held)) != (Gaussian, GaussianParams, Frame):
         return "its parts are not those of a mixture"
@@ -191,6 +194,8 @@ def _arrays(mixture: Mixture) -> dict[str, FloatArray]:
         "centre": frame.centre,
         "variance": floor.variance,
     }
+    if mixture.group_share is not None:
+        found["group_share"] = mixture.group_share
     return found | ({"added": floor.added} if isinstance(floor, Ridge) else {})
 
 
@@ -201,6 +206,7 @@ def _wrong_shapes(mixture: Mixture) -> str:
     K, D = means.shape
     expected: dict[str, tuple[int, ...]] = {
         "weights": (max(len(mixture.weights), 1), K),
+        "group_share": (len(mixture.weights),),
         "means": (K, D),
         "covariances": second_shape(mixture.family.covariance_type, K, D),
         **dict.fromkeys(("shift", "scale", "centre", "variance", "added"), (D,)),
@@ -222,11 +228,24 @@ def _wrong_numbers(mixture: Mixture) -> str:
             return f"{name} is not positive"
     if "added" in arrays and not (arrays["added"] >= 0).all():
         return "what is added to variances is negative"
-    weights = mixture.weights
-    if not (weights >= 0).all() or not np.allclose(weights.sum(axis=1), 1.0, atol=1e-9):
-        return "weights are negative, or do not sum to one"
+    if wrong := _wrong_weights(mixture):
+        return wrong
     if mixture.family.covariance_type in ("full", "tied"):
         return _wrong_symmetry(mixture.params.covariances)
+    return ""
+
+
+def _wrong_weights(mixture: Mixture) -> str:
+    weights, share = mixture.weights, mixture.group_share
+    try:
+        mixture.law.n_free(mixture.n_components)
+        total = mixture.law.project(weights).sum(axis=1)  # one, but for laws with more beyond
+    except ConfigError as error:
+        return str(error)
+    if not (weights >= 0).all() or not np.allclose(weights.sum(axis=1), total, atol=1e-9):
+        return "weights are negative, or do not sum to one"
+    if share is not None and not ((share >= 0).all() and abs(share.sum() - 1) < 1e-9):
+        return "the groups' shares of the rows are negative, or do not sum to one"
     return ""
 
 

@@ -26,6 +26,7 @@ from gmm_dask.fits.restart import Dropped, Given, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
@@ -33,12 +34,12 @@ from gmm_dask.sound import check_mixtures
 from gmm_dask.store.checkpoint import Checkpoints
 from gmm_dask.store.codec import Codec
 from gmm_dask.tree import fingerprint
-from gmm_dask.weights import Free
 
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
-    *(RelativeFloor, Ridge, Free, Frame),
+    *(RelativeFloor, Ridge, Frame),
     *(Product, ProductParams, VonMises, WithBackground),
+    *LAWS,
 )
 CODEC = Codec(
     (
@@ -136,6 +137,7 @@ def identity(
         "race": grid.race,
         "covariance_prior": grid.covariance_prior,
         **({} if grid.shape.plain else {"shape": grid.shape.identity}),
+        "weights": repr(grid.law),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

@@ -19,7 +19,7 @@ ROOMS = {
     **dict.fromkeys(("tree", "blocks", "draws", "stats"), 1),
     "kernels": 2,
     "families": 3,
-    "weights": 3,
+    "laws": 3,
     "mixture": 4,
     **dict.fromkeys(("marginals", "observed", "measuring", "described"), 4),
     "folds": 5,

@@ -10,6 +10,8 @@ import numpy as np
 
 from gmm_dask.errors import FormatError
 from gmm_dask.estimator.compound import compound_restored, compound_stored
+from gmm_dask.estimator.groups import name_groups
+from gmm_dask.laws.named import named
 from gmm_dask.mixture import Mixture
 from gmm_dask.sound import check_mixture
 from gmm_dask.state import MODEL_CODEC
@@ -19,7 +21,9 @@ WORDS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params"),
     *("warm_start", "verbose", "verbose_interval", "missing", "compute_dtype"),
 )
-PARTS = ("mixture", "words", "fitted", "feature_names", "random_state", "extra")
+PARTS = ("mixture", "words", "fitted", "feature_names", "random_state", "extra", "groups")
+LATER = {"groups": None}
+"""Parts that files of earlier versions lack, and what that means."""
 FITTED = (
     *("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "seed_"),
     *("noise_type_", "weighted_"),
@@ -35,6 +39,7 @@ def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
         "feature_names": _names(model),
         "extra": extra,
         "random_state": _seed(model.random_state),
+        "groups": tuple(model.groups_.tolist()) if hasattr(model, "groups_") else None,
     }
     save_model(path, value, MODEL_CODEC, {"model": "GaussianMixture"})
 
@@ -42,11 +47,15 @@ def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
 def load_attributes(path: Any, model: Any) -> None:
     """Read into an estimator what `save_attributes` wrote."""
     value, _ = load_model(path, MODEL_CODEC)
+    if isinstance(value, dict):
+        value = LATER | value
     mixture = _checked(value, path)
     of_shape = compound_restored(mixture, value["words"], value["feature_names"])
     words = {**value["words"], **of_shape}
     model.set_params(**words, random_state=value["random_state"])
+    model.set_params(weights=named(mixture.law))
     model._set(mixture)
+    name_groups(model, value["groups"])
     model.extra_ = value["extra"]
     for name, item in value["fitted"].items():
         setattr(model, name, list(item) if name == "lower_bounds_" else item)
@@ -74,6 +83,7 @@ def _checked(value: Any, path: Any) -> Mixture:
         "feature_names": names is None or _are_names(names, n_columns),
         "random_state": seed is None or type(seed) is int,
         "extra": isinstance(value["extra"], dict),
+        "groups": _are_groups(value["groups"], len(mixture.weights)),
     }
     wrong = [name for name, is_sound in sound.items() if not is_sound]
     if wrong:
@@ -103,6 +113,16 @@ def _are_names(names: Any, n_columns: int) -> bool:
         isinstance(names, tuple)
         and len(names) == n_columns
         and all(isinstance(name, str) for name in names)
+    )
+
+
+def _are_groups(groups: Any, n_groups: int) -> bool:
+    if groups is None:
+        return n_groups == 1
+    return (
+        isinstance(groups, tuple)
+        and len(set(groups)) == len(groups) == n_groups
+        and all(isinstance(name, str | int | float) for name in groups)
     )
 
 

@@ -13,7 +13,7 @@ from gmm_dask.fits.split import split_identical
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.mixture import Mixture
+from gmm_dask.mixture import Mixture, with_groups
 from gmm_dask.stats import Fold
 
 KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
@@ -40,8 +40,9 @@ class Given(NamedTuple):
             params = params._replace(means=self.means)
         if self.covariances is not None:
             params = params._replace(covariances=self.covariances)
-        weights = mixture.weights if self.weights is None else self.weights
-        return replace(mixture, params=params, weights=weights)
+        if self.weights is not None:
+            mixture = replace(mixture, weights=mixture.law.project(self.weights))
+        return replace(mixture, params=params)
 
 
 class Dropped(NamedTuple):
@@ -163,5 +164,7 @@ class Restart:
     def begin(self, mixture: Mixture) -> Restart:
         """Return the restart with EM beginning at a mixture, given parameters put in place."""
         kind = KINDS[self.accelerate]
-        em = kind(self.given.into(mixture), self.tol, self.max_iter, self.rows)
+        layout = self.rows.layout if self.rows else None
+        begun = with_groups(self.given.into(mixture), layout.n_groups if layout else 1)
+        em = kind(begun, self.tol, self.max_iter, self.rows)
         return replace(self, start=None, em=em)

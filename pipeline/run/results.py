@@ -98,10 +98,9 @@ class Shown:
         else:
             self.means, self.std = source_means, std
         self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
-        size = mixture.frame.scale
-        self.overlap = bhattacharyya(
-            inner_means / size, inner / np.outer(size, size), periods / size
-        ) if mixture.family.compound else bhattacharyya(mixture.params.means, mixture.family.dense(mixture.params))
+        size = mixture.frame.scale  # in the frame neither units nor offsets cost digits
+        away = (inner_means - mixture.frame.shift) / size
+        self.overlap = bhattacharyya(away, inner / np.outer(size, size), periods / size)
         self.is_background = np.array([name == "background" for name in self.names])
 
     @property
@@ -268,6 +267,7 @@ def source_facts(fitted: Fitted, shown: Shown, described: dict[str, Any]) -> Sou
         columns=tuple(Column(name=name, unit=units.get(name, "")) for name in shown.columns),
         transforms=tuple(fitted.transform.describe()),
         density_note=note,
+        n_derived=len(shown.columns) - len(fitted.transform.before),
     )
 
 
