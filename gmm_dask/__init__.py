@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
+    from gmm_dask.angled import Shape, shape_of
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.described import Described, describe
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
+    from gmm_dask.measuring import observer_of
     from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
     from gmm_dask.projections import unproject
@@ -66,6 +69,15 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
+    "gmm_dask.angled": (
+        "Shape",
+        "shape_of",
+    ),
+    "gmm_dask.described": (
+        "Described",
+        "describe",
+    ),
+    "gmm_dask.measuring": ("observer_of",),
     "gmm_dask.blocks": (
         "ArraySource",
         "Block",
@@ -178,6 +190,7 @@ __all__ = [
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Described",
     "Engine",
     "FitMany",
     "Fold",
@@ -206,6 +219,7 @@ __all__ = [
     "RowShare",
     "RunLock",
     "Sample",
+    "Shape",
     "Source",
     "SourceChangedError",
     "StoreError",
@@ -215,12 +229,14 @@ __all__ = [
     "batch",
     "check_rows",
     "check_workers",
+    "describe",
     "find_frame",
     "fit_many",
     "human_bytes",
     "is_alive",
     "machine_factor",
     "machine_facts",
+    "observer_of",
     "pass_fold",
     "pass_seconds",
     "passes_left",
@@ -229,6 +245,7 @@ __all__ = [
     "project",
     "read_beat",
     "run_grid",
+    "shape_of",
     "spool",
     "unproject",
 ]

@@ -158,7 +158,7 @@ def climb(
         except Interrupted:
             raise KeyboardInterrupt from None
         state = select(state, rung)
-    if ladder:
+    if ladder and grid.shape.plain:
         state = repaired(state, sample[: max(REPAIR_ROWS, ladder[-1].rows)], watch)
     return tuple(_on_all_rows(fit, grid) for fit in state)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gmm_dask.angled import Shape, with_angles, with_background
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
@@ -18,6 +19,7 @@ from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
+from gmm_dask.kernels.types import second_shape
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, with_groups
@@ -53,6 +55,8 @@ class Grid:
         (`halving`); False: each runs to its end, as scikit-learn's do.
     covariance_prior : bool
         Maximise the posterior under mclust's default prior; see `families.prior`.
+    shape : Shape
+        Columns that are angles, and a background; see `angled`. Such fits are not accelerated.
     law : WeightLaw
         Of the weights, for each group of rows.
     held : Held
@@ -73,6 +77,7 @@ class Grid:
     accelerate: str | bool = ""
     race: bool = False
     covariance_prior: bool = False
+    shape: Shape = field(default_factory=Shape)
     law: WeightLaw = field(default_factory=Free)
     held: Held = field(default_factory=Held)
     temperature: float = 1.0
@@ -80,6 +85,7 @@ class Grid:
     def __post_init__(self) -> None:
         for K in self.n_components:
             self.law.n_free(K)  # refuses a K that it does not take
+        _check_law(self.law, self.shape)
         if isinstance(self.accelerate, bool):
             object.__setattr__(self, "accelerate", "squarem" if self.accelerate else "")
         if self.accelerate not in KINDS:
@@ -105,6 +111,11 @@ class Grid:
         for K, kind in itertools.product(self.n_components, self.covariance_type):
             check_held(self.held, K, kind)
         self._refuse_hard()
+        if not self.shape.plain and (self.held != Held() or self.temperature != 1):
+            raise ConfigError(
+                "angles (circular) and a background go with free parameters and soft assignment; "
+                "leave frozen and assignment out"
+            )
 
     def _refuse_hard(self) -> None:
         if self.temperature == 0 and self.accelerate:
@@ -147,6 +158,8 @@ def restarts(
 
 def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) -> Mixture:
     """Return equal weights and the total covariance around the mean of all rows."""
+    if not grid.shape.plain:
+        return _compound(grid, frame, n_components, covariance_type)
     frame = frame.shared() if covariance_type == "spherical" else frame
     prior = default_prior(frame, n_components) if grid.covariance_prior else None
     family = Gaussian(covariance_type, floor_of(grid, frame), prior)
@@ -162,6 +175,38 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     weights = grid.law.project(np.full((1, K), 1.0 / K))
     params = GaussianParams(means, covariances)
     return Mixture(family, params, weights, frame, grid.law, temperature=grid.temperature)
+
+
+def _check_law(law: WeightLaw, shape: Shape) -> None:
+    """Raise ConfigError where a law of the weights has no meaning beside angles or a background."""
+    if shape.background is not None and not isinstance(law, Free):
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, and a background has a weight of its "
+            "own: leave weights free, or background out"
+        )
+    if shape.circular and law.ordered:
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, whose components are in order along a "
+            "line, which angles (circular) are not: leave weights free, or circular out"
+        )
+
+
+def _compound(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of components with angles, with a background, or with both."""
+    plain = replace(grid, shape=Shape())
+    lines = frame.of_columns(grid.shape.lines(len(frame.shift)))
+    of_lines = _without_columns(plain, lines, K, covariance_type)
+    base = with_angles(grid.shape, of_lines, frame, grid.reg_covar or 0.0)
+    return with_background(grid.shape, base)
+
+
+def _without_columns(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of Gaussian columns, of which there may be none."""
+    if len(frame.shift):
+        return template(grid, frame, K, covariance_type)
+    family = Gaussian(covariance_type, RelativeFloor(np.ones(0)))
+    params = GaussianParams(np.zeros((K, 0)), np.zeros(second_shape(covariance_type, K, 0)))
+    return Mixture(family, params, np.full((1, K), 1.0 / K), frame)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
@@ -201,7 +246,7 @@ def _restart(
         grid.max_iter,
         grid.rows,
         given=wanted,
-        accelerate=str(grid.accelerate),
+        accelerate=str(grid.accelerate) if grid.shape.plain else "",
     )
     if wanted.complete:
         return restart.begin(base)

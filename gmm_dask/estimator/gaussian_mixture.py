@@ -9,6 +9,7 @@ import numpy as np
 
 from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.compound import shape_for
 from gmm_dask.estimator.groups import begun_from, grouped, name_groups
 from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
 from gmm_dask.estimator.settings import (
@@ -91,6 +92,15 @@ class GaussianMixture(StoredMixture):
         The law of the weights: "free", "equal", a list of K, {"dirichlet": alpha}, "poisson",
         "zip", "binomial" or "hardy_weinberg"; see `gmm_dask.laws`. Components of a law of copies
         come out in the order of copies.
+    circular : dict, optional
+        Columns that are angles, by position or name, with their periods: ``{"hue": 360}``. They
+        are von Mises distributed, independent of all else within a component; ``means_`` has
+        their mean directions from 0 up to the period, ``kappa_`` their concentrations, and
+        ``covariances_`` the other columns alone. NaN in an angle is missing as in any column.
+    background : "uniform" or dict, optional
+        One component more, uniform over the range of the data, or over the limits that a dict
+        ``{column: (lowest, highest)}`` gives for some columns. It is the last one: label K, and
+        the last column of ``predict_proba``. See `families.background`.
 
     Attributes
     ----------
@@ -102,6 +112,9 @@ class GaussianMixture(StoredMixture):
         Labels, and the weights of each group; only for fits with groups.
     means_ : (K, D)
     covariances_, precisions_, precisions_cholesky_ : shapes by covariance type
+    kappa_ : (K, C), only with `circular`
+        Concentrations of the angles, in the order of their columns; an angle's standard deviation
+        is about period / (2 pi sqrt(kappa)).
     converged_ : bool
     n_iter_ : int
         Passes of the best restart.
@@ -149,6 +162,8 @@ class GaussianMixture(StoredMixture):
         verbose_interval: int = 10,
         missing: str = "error",
         compute_dtype: str = "float64",
+        circular: Any = None,
+        background: Any = None,
         weights: Any = "free",
         frozen: Any = None,
         assignment: str = "soft",
@@ -169,6 +184,8 @@ class GaussianMixture(StoredMixture):
         self.verbose_interval = verbose_interval
         self.missing = missing
         self.compute_dtype = compute_dtype
+        self.circular = circular
+        self.background = background
         self.weights = weights
         self.frozen = frozen
         self.assignment = assignment
@@ -231,12 +248,13 @@ class GaussianMixture(StoredMixture):
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
         start = going_on(self, last, D) if last else given_parameters(self, D)
+        shape = shape_for(self, self._names(), D, start, parts.layout)
         shown = printer(self.verbose, self.verbose_interval)
         settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
         with engine:
             result = run_grid(
                 source,
-                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout),
+                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout, shape),
                 engine,
                 given=start,
                 checkpoint=settings,

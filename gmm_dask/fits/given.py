@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import ConfigError
+from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.families.held import Held, check_held, constrained
 from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.simple import Free
@@ -63,6 +64,8 @@ class Given(NamedTuple):
 
     def _held_in(self, mixture: Mixture) -> Mixture:
         """Return the mixture under its constraints."""
+        assert isinstance(mixture.family, Gaussian)  # compound families refuse what is held
+        assert isinstance(mixture.params, GaussianParams)
         family, law = constrained(mixture.family, self.held), mixture.law
         if self.held.weights:
             if not isinstance(law, Free):
