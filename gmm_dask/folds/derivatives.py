@@ -40,15 +40,13 @@ def n_shape(covariance_type: str, n_columns: int) -> int:
     return {"diag": D, "spherical": 1}.get(covariance_type, D * (D + 1) // 2)
 
 
-def pull(lower: FloatArray, seen: FloatArray, total: FloatArray, away: FloatArray) -> Pull:
+def pull(seen: FloatArray, total: FloatArray, away: FloatArray) -> Pull:
     """Return how rows of one pattern pull at one component.
 
     Parameters
     ----------
-    lower : (D, D)
-        Factor L of the component's covariance.
     seen : (d, D)
-        ``R L``.
+        ``R L``, with L the factor of the component's covariance.
     total : (d, d) or (n, d, d)
         T.
     away : (n, d)
@@ -82,7 +80,7 @@ def dual(matrices: FloatArray) -> FloatArray:
 def scores(covariance_type: str, of: Pull) -> FloatArray:
     """Return the derivatives of each row's log density, (n, D + shape): by a, then by B."""
     g, G = of
-    n, D = g.shape
+    D = g.shape[1]
     if covariance_type in ("full", "tied"):
         i, j = np.tril_indices(D)
         half = np.where(i == j, 0.5, 1.0)

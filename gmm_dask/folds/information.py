@@ -116,7 +116,8 @@ class Layout:
         """Return where the coordinates of component k stand, (q,)."""
         K, D, t = self.n_components, self.n_columns, self.n_shape
         shape = K * (1 + D) + (0 if self.covariance_type == "tied" else k * t)
-        return np.r_[k, K + k * D + np.arange(D), shape + np.arange(t)]
+        parts = ([k], K + k * D + np.arange(D), shape + np.arange(t))
+        return np.concatenate(parts).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class Information(Fold[Ready, InformationSums, Informed]):
             matrices = noise if noise.ndim == 3 else noise[:, :, None] * np.eye(len(columns))
             total = total + matrices / np.outer(scale, scale)
         away = (part.values - frame.shift[columns]) / scale - mixture.params.means[k, columns]
-        return pull(lower, seen, total, away)
+        return pull(seen, total, away)
 
     def finish(self, stats: InformationSums) -> Informed:
         """Return score and information in free coordinates."""
