@@ -199,8 +199,8 @@ def errors_from(
         lost = np.where(weights < 1, spare / error.weights**2, 0.0)
     widths = np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
     of_widths = np.diagonal(error.covariances, axis1=1, axis2=2) / (2 * widths)
-    root = np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
-    correlations = matrices / (root[:, :, None] * root[:, None, :])
+    correlations = (matrices / (widths[:, :, None] * widths[:, None, :])).clip(-1, 1)
+    correlations[:, *np.diag_indices(mixture.n_columns)] = 1.0
     ratios = np.log(weights)[:, None] - np.log(weights)
     return StandardErrors(
         method,
