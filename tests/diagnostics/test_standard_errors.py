@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
+from sklearn.exceptions import ConvergenceWarning
 
 from gmm_dask import (
     ArraySource,
@@ -34,7 +35,7 @@ def two_clouds(seed: int = 0, n: int = N, apart: float = 3.0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     first = rng.normal(size=(n // 4, 2)) * [1.0, 0.6]
     second = rng.normal(size=(n - n // 4, 2)) @ np.array([[1.0, 0.5], [0.0, 1.2]])
-    return np.concatenate([first, second + [apart, 1.0]]) * [1.0, 30.0]
+    return np.concatenate([first, second + np.array([apart, 1.0])]) * [1.0, 30.0]
 
 
 def fitted(X: np.ndarray, kind: str, K: int = 2, **parts) -> GaussianMixture:
@@ -43,7 +44,7 @@ def fitted(X: np.ndarray, kind: str, K: int = 2, **parts) -> GaussianMixture:
 
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])
 def test_one_component_has_closed_forms(kind):
-    """Of the mean s / root n, of a variance s^2 root(2 / n), of a correlation (1 - r^2) / root n."""
+    """Mean: s / root n; variance: s^2 root(2 / n); correlation: (1 - r^2) / root n."""
     X = one_cloud()
     found = standard_errors(fitted(X, kind, 1), X)
     s = X.std(axis=0)
@@ -166,13 +167,13 @@ def test_lost_information_is_the_rate_of_em():
     slow = GaussianMixture(
         2,
         covariance_type="diag",
-        means_init=model.means_ + [0.3, 3.0],
+        means_init=model.means_ + np.array([0.3, 3.0]),
         weights_init=model.weights_,
         precisions_init=model.precisions_,
         tol=1e-15,
         max_iter=120,
     )
-    with pytest.warns(UserWarning):
+    with pytest.warns(ConvergenceWarning):
         bounds = np.array(slow.fit(X).lower_bounds_)
     gains = np.diff(bounds)[60:90]
     rate = np.sqrt(np.exp(np.polyfit(np.arange(30), np.log(gains), 1)[0]))  # gains are quadratic
@@ -218,7 +219,7 @@ def test_products_of_few_scores_are_told():
 
 def test_a_fit_that_stopped_early_says_so():
     X = two_clouds(apart=1.5)
-    with pytest.warns(UserWarning):
+    with pytest.warns(ConvergenceWarning):
         model = GaussianMixture(2, max_iter=2, random_state=0).fit(X)
     found = standard_errors(model, X)
     assert any("top of the likelihood" in text or "No standard" in text for text in found.problems)
@@ -232,13 +233,8 @@ def test_data_of_every_kind_give_one_answer(tmp_path):
     model = fitted(X, "full")
     expected = standard_errors(model, X)
     stored = zarr.create_array(str(tmp_path / "x.zarr"), data=X, chunks=(100, 2))
-    kinds = (
-        da.from_array(X, chunks=(90, 2)),
-        stored,
-        ArraySource(X),
-        ZarrSource(tmp_path / "x.zarr"),
-    )
-    for data in kinds:
+    again = ZarrSource(tmp_path / "x.zarr")
+    for data in (da.from_array(X, chunks=(90, 2)), stored, ArraySource(X), again):
         found = standard_errors(model, data)
         np.testing.assert_allclose(found.means.error, expected.means.error, rtol=1e-9)
         np.testing.assert_allclose(found.weights.low, expected.weights.low, rtol=1e-9)
