@@ -1,4 +1,4 @@
-"""The figure of ``gmm_dask/diagnostics/README.md``: ``python scripts/figures/fisher_information.py``.
+"""The figure of gmm_dask/diagnostics/README.md: ``python scripts/figures/fisher_information.py``.
 
 What a row tells about half the distance of two equal components, and the rows that are needed.
 """
