@@ -62,6 +62,9 @@ from gmm_dask.folds.columns import ColumnStats as ColumnStats
 from gmm_dask.folds.information import Information as Information
 from gmm_dask.folds.rows import RowShare as RowShare
 from gmm_dask.folds.sample import Sample as Sample
+from gmm_dask.group_names import GroupNames as GroupNames
+from gmm_dask.laws.named import law_of as law_of
+from gmm_dask.laws.named import law_word as law_word
 from gmm_dask.machine import machine_facts as machine_facts
 from gmm_dask.many import GridResult as GridResult
 from gmm_dask.many import run_grid as run_grid

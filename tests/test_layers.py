@@ -12,7 +12,7 @@ FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py")
 # The room of each module of gmm_dask: the longest matching name counts.
 ROOMS = {
     **dict.fromkeys(("errors", "version"), 0),
-    **dict.fromkeys(("tree", "blocks", "draws", "stats"), 1),
+    **dict.fromkeys(("tree", "blocks", "draws", "stats", "group_names"), 1),
     "kernels": 2,
     "families": 3,
     "laws": 3,

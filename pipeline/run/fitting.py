@@ -19,10 +19,12 @@ from gmm_dask import (
     RowShare,
     Source,
     as_table,
+    law_of,
     run_grid,
     spool,
 )
 from pipeline.config import Config
+from pipeline.run.groups import in_groups
 from pipeline.run.layouts import in_source_terms, layout_after, layout_of, noise_of
 from pipeline.sources import SourceSpec, Table, open_table
 from pipeline.stages.fit_steps import fit_transform
@@ -71,7 +73,8 @@ def spec_of(config: Config) -> SourceSpec:
     """Return what the configuration asks of the source."""
     section = config.source
     colour_by = config.report.colour_by if config.report else ()
-    carry = tuple(dict.fromkeys((*section.carry, *colour_by)))
+    group = (section.group,) if section.group else ()
+    carry = tuple(dict.fromkeys((*section.carry, *colour_by, *group)))
     return SourceSpec(
         path=section.path,
         format=section.format,
@@ -122,6 +125,7 @@ def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
         accelerate=True,
         race=select.criterion != "stability",
         covariance_prior=model.covariance_prior,
+        law=law_of(model.weights),
     )
 
 
@@ -178,6 +182,8 @@ def fit(
     rests_on : mapping, optional
         What results rest on besides data and configuration; kept with the checkpoints.
     """
+    with in_source_terms(table):
+        table = in_groups(config, table, engine)
     layout = layout_of(config, table)
     with in_source_terms(table):
         surveyed = survey(layout, table, engine)

@@ -137,13 +137,10 @@ def test_flow_cytometry():
         (
             DROPLETS,
             [
-                "source.group",
                 "model.components",
                 "model.copies",
-                "model.weights",
                 "model.weight_tail",
                 "model.linkage",
-                "model.weights_by",
                 "diagnose",
             ],
         ),
