@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SourceChangedError,
         StoreError,
     )
+    from gmm_dask.estimator.frozen import held_of, start_values
     from gmm_dask.estimator.gaussian_mixture import GaussianMixture
     from gmm_dask.estimator.kmeans import KMeans
     from gmm_dask.estimator.outputs import as_table
@@ -114,6 +115,10 @@ _HOMES = {
         "ResourceError",
         "SourceChangedError",
         "StoreError",
+    ),
+    "gmm_dask.estimator.frozen": (
+        "held_of",
+        "start_values",
     ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
     "gmm_dask.estimator.kmeans": ("KMeans",),
@@ -217,6 +222,7 @@ __all__ = [
     "check_workers",
     "find_frame",
     "fit_many",
+    "held_of",
     "human_bytes",
     "is_alive",
     "machine_factor",
@@ -230,6 +236,7 @@ __all__ = [
     "read_beat",
     "run_grid",
     "spool",
+    "start_values",
     "unproject",
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 from gmm_dask.blocks import RowLayout
 from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of, start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.estimator.outputs import as_table
 from gmm_dask.estimator.settings import check_words, seed_of
@@ -74,6 +75,9 @@ def fit_many(
     noise: Any = None,
     missing: str = "error",
     compute_dtype: str = "float64",
+    frozen: Any = None,
+    start_from: GaussianMixture | None = None,
+    assignment: str = "soft",
 ) -> FitMany:
     """Fit a grid of mixtures in shared passes and choose one.
 
@@ -99,8 +103,13 @@ def fit_many(
         stay those of the likelihood. Not with ``reg_covar`` above 0.
     checkpoint, resume, callback, on_interrupt, sample_weight, noise
         As in `GaussianMixture.fit`.
-    missing, compute_dtype
-        As in `GaussianMixture`.
+    missing, compute_dtype, assignment
+        As in `GaussianMixture`; ``assignment="hard"`` needs ``accelerate=False``.
+    start_from : GaussianMixture, optional
+        Fitted, of one covariance type. Its components are the first ones of every fit and begin
+        with its parameters; starts choose the others.
+    frozen : dict, optional
+        As in `GaussianMixture`, with values from `start_from`.
 
     Returns
     -------
@@ -123,6 +132,7 @@ def fit_many(
         "held_out": held_out,
         "missing": missing,
         "compute_dtype": compute_dtype,
+        "assignment": assignment,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
@@ -134,7 +144,15 @@ def fit_many(
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
     grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
     racing = race and criterion != "stability"
-    grid = replace(grid, race=racing, covariance_prior=covariance_prior)
+    grid = replace(
+        grid,
+        race=racing,
+        covariance_prior=covariance_prior,
+        held=held_of(frozen),
+        temperature=TEMPERATURES[assignment],
+    )
+    kinds, D = grid.covariance_type, model.n_features_in_
+    begin = {} if start_from is None else start_values(start_from.mixture_, kinds, D)
     engine, source = open_engine(joined_source(data, parts, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:
@@ -142,6 +160,7 @@ def fit_many(
             source,
             grid,
             engine,
+            given=begin,
             checkpoint=settings,
             watch=[callback] if callback else [],
             on_interrupt=on_interrupt,

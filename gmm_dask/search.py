@@ -134,8 +134,15 @@ def restarts(
         _restart(grid, ground, K, covariance_type, index, given or {}, trees)
         for covariance_type in grid.covariance_type
         for K in grid.n_components
-        for index in range(grid.n_init)
+        for index in range(1 if nothing_to_choose(given or {}, K) else grid.n_init)
     )
+
+
+def nothing_to_choose(given: dict[str, FloatArray], n_components: int) -> bool:
+    """Return whether all restarts would begin alike: a value is given for each parameter."""
+    names = ("weights", "means", "covariances")
+    whole = all(name in given and not np.isnan(given[name]).any() for name in names)
+    return whole and len(given["means"]) == n_components
 
 
 def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) -> Mixture:
@@ -184,7 +191,7 @@ def _restart(
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
     init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
-    wanted = in_frame(given, base)._replace(held=grid.held)
+    wanted = in_frame(given, base, grid.held)
     restart = Restart(
         index,
         init,
@@ -202,8 +209,10 @@ def _restart(
     return replace(restart, start=start)
 
 
-def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
+def in_frame(given: dict[str, FloatArray], base: Mixture, held: Held | None = None) -> Given:
     """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
+
+    Weights of fewer components than the mixture has say nothing, but for those that are held.
 
     Raises
     ------
@@ -221,10 +230,15 @@ def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
         }[kind]
         covariances = covariances / divisor
         covariances = covariances if kind == "tied" else padded(covariances, K)
+    held = Held() if held is None else held
+    if weights is not None and len(weights) < K:
+        known = np.isin(np.arange(len(weights)), held.weights)
+        weights = np.where(known, weights, np.nan)
     return Given(
         None if weights is None else padded(weights, K)[None, :],
         None if means is None else padded(base.frame.forward(means), K),
         covariances,
+        held,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gmm_dask.blocks import FloatArray
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.held import Held
+from gmm_dask.mixture import Mixture
 
 PARAMETERS = ("weight", "mean", "covariance")
 TEMPERATURES = {"soft": 1.0, "hard": 0.0}
@@ -63,3 +65,34 @@ def _names(component: Any, names: Any) -> Iterable[str]:
                 f"{', '.join(PARAMETERS)} are needed"
             )
     return listed
+
+
+def start_values(
+    mixture: Mixture, covariance_type: Sequence[str], n_columns: int
+) -> dict[str, FloatArray]:
+    """Return the parameters of a fitted mixture, source units, for other fits to begin with.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    covariance_type : sequence of str
+        Of the fits that begin with them.
+    n_columns : int
+        Of their rows.
+
+    Raises
+    ------
+    ConfigError
+        The mixture has other columns, or covariances of another type.
+    """
+    kind, D = mixture.family.covariance_type, mixture.n_columns
+    if set(covariance_type) != {kind} or n_columns != D:
+        raise ConfigError(
+            f"start_from has {kind} covariances of {D} columns; they are of no use to fits of "
+            f"{', '.join(covariance_type)} covariances of {n_columns} columns"
+        )
+    return {
+        "weights": mixture.weights.mean(axis=0),
+        "means": mixture.means,
+        "covariances": mixture.covariances,
+    }

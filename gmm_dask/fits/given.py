@@ -82,7 +82,7 @@ class Given(NamedTuple):
         for (name, value), which in zip(parts.items(), self.held[:3], strict=True):
             for k in which:
                 whole = value is None or (name, covariance_type) == ("covariance", "tied")
-                of = value if whole else value[k]
+                of = value if whole or value is None else value[k]
                 if of is None or np.isnan(of).any():
                     raise ConfigError(
                         f"frozen: the {name} of component {k} is to be held, and no value is "
