@@ -12,11 +12,13 @@ from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.frozen import TEMPERATURES, held_of, start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+from gmm_dask.estimator.groups import grouped
 from gmm_dask.estimator.outputs import as_table
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import column_names, open_engine
+from gmm_dask.laws.named import law_of
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
 from gmm_dask.state import CheckpointSettings
@@ -75,6 +77,8 @@ def fit_many(
     noise: Any = None,
     missing: str = "error",
     compute_dtype: str = "float64",
+    weights: Any = "free",
+    groups: Any = None,
     frozen: Any = None,
     start_from: GaussianMixture | None = None,
     assignment: str = "soft",
@@ -101,9 +105,9 @@ def fit_many(
     covariance_prior : bool
         Maximise the posterior under mclust's default prior (Fraley and Raftery 2007); criteria
         stay those of the likelihood. Not with ``reg_covar`` above 0.
-    checkpoint, resume, callback, on_interrupt, sample_weight, noise
+    checkpoint, resume, callback, on_interrupt, sample_weight, noise, groups
         As in `GaussianMixture.fit`.
-    missing, compute_dtype, assignment
+    missing, compute_dtype, weights, assignment
         As in `GaussianMixture`; ``assignment="hard"`` needs ``accelerate=False``.
     start_from : GaussianMixture, optional
         Fitted, of one covariance type. Its components are the first ones of every fit and begin
@@ -133,6 +137,7 @@ def fit_many(
         "missing": missing,
         "compute_dtype": compute_dtype,
         "assignment": assignment,
+        "weights": weights,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
@@ -142,6 +147,7 @@ def fit_many(
     model = GaussianMixture()
     data = model._validated(X, reset=True)
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
+    labels, parts = grouped(parts, groups)
     grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
     racing = race and criterion != "stability"
     grid = replace(
@@ -166,7 +172,7 @@ def fit_many(
             on_interrupt=on_interrupt,
             stability=criterion == "stability",
         )
-    models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
+    models = [GaussianMixture.from_candidate(c, grid, names, labels) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
 
 
@@ -184,6 +190,7 @@ def _grid(words: dict[str, Any], seed: int, accelerate: bool, layout: RowLayout)
         seed=seed,
         rows=rows,
         accelerate=accelerate,
+        law=law_of(words["weights"]),
     )
 
 

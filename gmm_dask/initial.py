@@ -140,4 +140,5 @@ def start_of(
 
 
 def _at(base: Mixture, means: FloatArray) -> Mixture:
-    return Given(means=means).into(base)
+    order = base.law.arranged(np.ones(len(means)), means)
+    return Given(means=means[order]).into(base)

@@ -170,9 +170,11 @@ def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fit
     sample and spares the search for a better start.
     """
     leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
-    # moves are judged by the likelihood of a mixture, which hard fits do not raise
-    soft = [place for place in leaders if fits[place].template.temperature == 1]
-    moves = {place: _moves(fits[place]) for place in soft}
+    # components with a meaning by number are not free to change places, and moves are judged by the
+    # likelihood of a mixture, which hard fits do not raise
+    mixtures = {place: fits[place].template for place in leaders}
+    leaders = [p for p, m in mixtures.items() if not m.law.ordered and m.temperature == 1]
+    moves = {place: _moves(fits[place]) for place in leaders}
     engine, source = LocalEngine(), ArraySource(sample)
     number = 0
     while live := [place for place, move in moves.items() if move.outcome is None]:

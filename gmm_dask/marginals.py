@@ -67,7 +67,7 @@ def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -
     )
     prepared = mixture.family.prepare(params, part)
     with np.errstate(divide="ignore"):
-        log_weights = np.log(mixture.weights[0])
+        log_weights = np.log(mixture.pooled)
     lift, spare = regression(mixture.family.dense(mixture.params), columns)
     missing = np.delete(np.arange(mixture.n_columns), columns)
     return Marginal(
@@ -78,6 +78,16 @@ def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -
         lift,
         spare,
         float(np.log(frame.scale[missing]).sum()),
+    )
+
+
+def of_group(model: Marginal, weights: FloatArray, temperature: float = 1.0) -> Marginal:
+    """Return a marginal under other weights (K,): those of a group of rows."""
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    return model._replace(
+        ready=ready_at(model.prepared, log_weights, temperature) if len(model.columns) else None,
+        noisy=model.noisy._replace(log_weights=log_weights),
     )
 
 

@@ -39,9 +39,11 @@ class Mixture:
     params : GaussianParams
         In the frame.
     weights : (G, K) float64
-        Rows sum to one; G groups of rows, 1 as a rule.
+        Rows sum to one (of an open law, to less); G groups of rows, 1 as a rule.
     frame : Frame
     law : WeightLaw
+    group_share : (G,) float64, optional
+        Of all rows; None before they were counted, and where there is one group.
     temperature : float
         Of the E-steps of a fit: 1 soft, 0 hard (classification EM), between by tempered
         responsibilities; see `kernels.annealed`. Densities and labels do not depend on it.
@@ -52,6 +54,7 @@ class Mixture:
     weights: FloatArray
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
+    group_share: FloatArray | None = None
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -67,6 +70,17 @@ class Mixture:
     def n_columns(self) -> int:
         """D."""
         return int(self.params.means.shape[1])
+
+    @property
+    def shares(self) -> FloatArray:
+        """Each group's share of the rows, (G,)."""
+        G = len(self.weights)
+        return np.full(G, 1.0 / G) if self.group_share is None else self.group_share
+
+    @property
+    def pooled(self) -> FloatArray:
+        """Weights of all rows together, (K,)."""
+        return self.weights[0] if len(self.weights) == 1 else self.shares @ self.weights
 
     @property
     def n_parameters(self) -> int:
@@ -92,15 +106,17 @@ class Mixture:
     def prepare(self, compute_dtype: str = "float64") -> Prepared:
         """Return factorisations and log weights, once per pass and process.
 
+        Rows are measured under the pooled weights; those of groups are for the `Observer`.
+
         Raises
         ------
         ConfigError
             The parameters lie too far apart for float32.
         """
         with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
+            log_weights, pooled = np.log(self.weights), np.log(self.pooled)
         family = self.family.prepare(self.params, self.frame)
-        ready = table.ready(family, log_weights[0], compute_dtype=compute_dtype)
+        ready = table.ready(family, pooled, compute_dtype=compute_dtype)
         return Prepared(family, log_weights, self.frame.log_scale, ready)
 
     @property
@@ -145,7 +161,26 @@ def m_step(mixture: Mixture, sums: EStepSums) -> Mixture:
     sums : EStepSums
     """
     params = mixture.family.maximize(mixture.params, sums.count.sum(axis=0), sums.moments)
-    return replace(mixture, params=params, weights=mixture.law.weights(sums.count))
+    weights = mixture.law.weights(sums.count)
+    return replace(mixture, params=params, weights=weights, group_share=shares_of(sums.count))
+
+
+def shares_of(count: FloatArray) -> FloatArray | None:
+    """Return each group's share (G,) of counts (G, K); None for one group."""
+    total = count.sum(axis=1)
+    return total / total.sum() if len(total) > 1 else None
+
+
+def with_groups(mixture: Mixture, n_groups: int) -> Mixture:
+    """Return the mixture with the same weights in each of some groups, if it knows of one only."""
+    if len(mixture.weights) > 1 or n_groups <= 1:
+        return mixture
+    return replace(mixture, weights=np.repeat(mixture.weights, n_groups, axis=0))
+
+
+def log_prior(mixture: Mixture) -> float:
+    """Return the log prior density of parameters and weights; 0 without priors."""
+    return mixture.family.log_prior(mixture.params) + mixture.law.log_prior(mixture.weights)
 
 
 def objective(mixture: Mixture, sums: EStepSums) -> float:
@@ -158,17 +193,18 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
     sums : EStepSums
         Finished: log-likelihood in source units.
     """
-    log_prior = mixture.family.log_prior(mixture.params) + mixture.law.log_prior(mixture.weights)
-    return (float(sums.log_likelihood) + log_prior) / float(sums.n_rows)
+    return (float(sums.log_likelihood) + log_prior(mixture)) / float(sums.n_rows)
 
 
 def in_order(mixture: Mixture) -> Mixture:
     """Return the components by descending weight, ties by mean (first column first).
 
-    Those with something held keep their place, and the others take the places between.
+    Where the law gives them a meaning by number, they keep it. Those with something held keep
+    their place, and the others take the places between.
     """
-    weights = mixture.weights.mean(axis=0)
-    keys = [*reversed(mixture.params.means.T), -weights]
+    if mixture.law.ordered:
+        return mixture
+    keys = [*reversed(mixture.params.means.T), -mixture.pooled]
     order = np.lexsort(keys)
     if kept := mixture.kept:
         others = [k for k in order if k not in kept]

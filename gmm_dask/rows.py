@@ -214,7 +214,7 @@ def draw_rows(mixture: Mixture, seed: int, lo: int, hi: int) -> tuple[FloatArray
     values (hi - lo, D) in source units, labels (hi - lo,)
     """
     values, labels = [], []
-    edges = np.cumsum(mixture.weights[0])
+    edges = np.cumsum(mixture.pooled)
     for cell in range(lo // CELL, (hi - 1) // CELL + 1):
         rng = cell_generator(seed, "sample rows", 0, cell)
         drawn = np.searchsorted(edges / edges[-1], rng.random(CELL), side="right")

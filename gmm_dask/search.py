@@ -18,7 +18,9 @@ from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
-from gmm_dask.mixture import Mixture
+from gmm_dask.laws.base import WeightLaw
+from gmm_dask.laws.simple import Free
+from gmm_dask.mixture import Mixture, with_groups
 from gmm_dask.observed import SOFT_ONLY
 from gmm_dask.stats import Batch, batch
 
@@ -51,6 +53,8 @@ class Grid:
         (`halving`); False: each runs to its end, as scikit-learn's do.
     covariance_prior : bool
         Maximise the posterior under mclust's default prior; see `families.prior`.
+    law : WeightLaw
+        Of the weights, for each group of rows.
     held : Held
         Parameters that are not free; their values are given to `restarts`.
     temperature : float
@@ -69,10 +73,13 @@ class Grid:
     accelerate: str | bool = ""
     race: bool = False
     covariance_prior: bool = False
+    law: WeightLaw = field(default_factory=Free)
     held: Held = field(default_factory=Held)
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        for K in self.n_components:
+            self.law.n_free(K)  # refuses a K that it does not take
         if isinstance(self.accelerate, bool):
             object.__setattr__(self, "accelerate", "squarem" if self.accelerate else "")
         if self.accelerate not in KINDS:
@@ -97,6 +104,11 @@ class Grid:
             )
         for K, kind in itertools.product(self.n_components, self.covariance_type):
             check_held(self.held, K, kind)
+        if self.held.weights and not isinstance(self.law, Free):
+            raise ConfigError(
+                "frozen weights go with weights that are free otherwise; weights follow the law "
+                f"{type(self.law).__name__}: leave one of the two out"
+            )
         self._refuse_hard()
 
     def _refuse_hard(self) -> None:
@@ -125,9 +137,9 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,), ``means`` (K, D) and ``covariances`` in source units, to begin with; NaN,
-        or a length less than K, leaves the other components to the start. Held parameters have
-        the values given here.
+        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances``, source units, to begin
+        with; NaN, or a length less than K, leaves the other components to the start. Held
+        parameters have the values given here.
     """
     trees: Trees = {}
     return tuple(
@@ -159,16 +171,18 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
         "spherical": family.floor.spherical(np.full(K, frame.variance.mean())),
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
-    weights = np.full((1, K), 1.0 / K)
+    weights = grid.law.project(np.full((1, K), 1.0 / K))
     params = GaussianParams(means, covariances)
-    return Mixture(family, params, weights, frame, temperature=grid.temperature)
+    return Mixture(family, params, weights, frame, grid.law, temperature=grid.temperature)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
     """Return what a pass of the whole grid asks, for plans made before any row is read."""
     frame = Frame.identity(n_columns)
     kinds = [(K, kind) for kind in grid.covariance_type for K in grid.n_components]
-    folds = [EStep(template(grid, frame, K, kind), grid.rows) for K, kind in kinds]
+    layout = grid.rows.layout if grid.rows else None
+    G = layout.n_groups if layout else 1
+    folds = [EStep(with_groups(template(grid, frame, K, kind), G), grid.rows) for K, kind in kinds]
     return batch([fold for fold in folds for _ in range(grid.n_init)])
 
 
@@ -231,11 +245,11 @@ def in_frame(given: dict[str, FloatArray], base: Mixture, held: Held | None = No
         covariances = covariances / divisor
         covariances = covariances if kind == "tied" else padded(covariances, K)
     held = Held() if held is None else held
-    if weights is not None and len(weights) < K:
-        known = np.isin(np.arange(len(weights)), held.weights)
+    if weights is not None and weights.shape[-1] < K:
+        known = np.isin(np.arange(weights.shape[-1]), held.weights)
         weights = np.where(known, weights, np.nan)
     return Given(
-        None if weights is None else padded(weights, K)[None, :],
+        None if weights is None else padded(np.atleast_2d(weights).T, K).T,
         None if means is None else padded(base.frame.forward(means), K),
         covariances,
         held,

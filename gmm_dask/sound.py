@@ -17,6 +17,7 @@ from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.families.held import HeldGaussian, check_held
 from gmm_dask.kernels.types import second_shape
+from gmm_dask.laws.named import LAWS
 from gmm_dask.mixture import Mixture
 
 SYMMETRY = 1e-8
@@ -57,7 +58,6 @@ def _check_constraints(mixture: Mixture) -> None:
     if isinstance(mixture.family, HeldGaussian):
         kind = mixture.family.covariance_type
         check_held(mixture.family.held, mixture.n_components, kind)
-    mixture.law.n_free(mixture.n_components)
 
 
 def check_mixtures(value: Any, path: Any) -> None:
@@ -81,6 +81,8 @@ def mixtures_in(value: Any) -> Iterator[Mixture]:
 
 
 def _wrong_types(mixture: Mixture) -> str:
+    if not isinstance(mixture.law, LAWS):
+        return "its weights have no law"
     held = (mixture.family, mixture.params, mixture.frame)
     family, *others = map(type, held)
     if family not in (Gaussian, HeldGaussian) or others != [GaussianParams, Frame]:
@@ -114,6 +116,8 @@ def _arrays(mixture: Mixture) -> dict[str, FloatArray]:
         "centre": frame.centre,
         "variance": floor.variance,
     }
+    if mixture.group_share is not None:
+        found["group_share"] = mixture.group_share
     return found | ({"added": floor.added} if isinstance(floor, Ridge) else {})
 
 
@@ -124,6 +128,7 @@ def _wrong_shapes(mixture: Mixture) -> str:
     K, D = means.shape
     expected: dict[str, tuple[int, ...]] = {
         "weights": (max(len(mixture.weights), 1), K),
+        "group_share": (len(mixture.weights),),
         "means": (K, D),
         "covariances": second_shape(mixture.family.covariance_type, K, D),
         **dict.fromkeys(("shift", "scale", "centre", "variance", "added"), (D,)),
@@ -145,11 +150,24 @@ def _wrong_numbers(mixture: Mixture) -> str:
             return f"{name} is not positive"
     if "added" in arrays and not (arrays["added"] >= 0).all():
         return "what is added to variances is negative"
-    weights = mixture.weights
-    if not (weights >= 0).all() or not np.allclose(weights.sum(axis=1), 1.0, atol=1e-9):
-        return "weights are negative, or do not sum to one"
+    if wrong := _wrong_weights(mixture):
+        return wrong
     if mixture.family.covariance_type in ("full", "tied"):
         return _wrong_symmetry(mixture.params.covariances)
+    return ""
+
+
+def _wrong_weights(mixture: Mixture) -> str:
+    weights, share = mixture.weights, mixture.group_share
+    try:
+        mixture.law.n_free(mixture.n_components)
+        total = mixture.law.project(weights).sum(axis=1)  # one, but for laws with more beyond
+    except ConfigError as error:
+        return str(error)
+    if not (weights >= 0).all() or not np.allclose(weights.sum(axis=1), total, atol=1e-9):
+        return "weights are negative, or do not sum to one"
+    if share is not None and not ((share >= 0).all() and abs(share.sum() - 1) < 1e-9):
+        return "the groups' shares of the rows are negative, or do not sum to one"
     return ""
 
 

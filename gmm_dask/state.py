@@ -26,8 +26,7 @@ from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.laws.held import HeldWeights
-from gmm_dask.laws.simple import Free
+from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
@@ -38,8 +37,9 @@ from gmm_dask.tree import fingerprint
 
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
-    *(RelativeFloor, Ridge, Free, Frame),
-    *(HeldGaussian, Held, Line, HeldWeights),
+    *(RelativeFloor, Ridge, Frame),
+    *(HeldGaussian, Held, Line),
+    *LAWS,
 )
 CODEC = Codec(
     (
@@ -138,6 +138,7 @@ def identity(
         "covariance_prior": grid.covariance_prior,
         "held": repr(tuple(grid.held)),
         "temperature": grid.temperature,
+        "weights": repr(grid.law),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

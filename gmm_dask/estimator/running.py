@@ -14,6 +14,7 @@ from gmm_dask.errors import DegenerateWarning
 from gmm_dask.estimator.frozen import TEMPERATURES, held_of
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.named import law_of, named
 from gmm_dask.many import GridResult
 from gmm_dask.search import Grid
 from gmm_dask.selection import Candidate
@@ -41,6 +42,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
         rows=RowShare.all_rows(layout),
         held=held_of(model.frozen),
         temperature=TEMPERATURES[model.assignment],
+        law=law_of(model.weights),
     )
 
 
@@ -62,6 +64,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "missing": "marginalize" if layout.missing else "error",
         "compute_dtype": layout.compute_dtype,
         "assignment": "soft" if grid.temperature else "hard",
+        "weights": named(grid.law),
     }
 
 

@@ -15,6 +15,7 @@ from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import COVARIANCE_TYPES
 from gmm_dask.initial import INIT_PARAMS
 from gmm_dask.kernels.types import second_shape
+from gmm_dask.laws.named import law_of
 from gmm_dask.mixture import Mixture
 
 
@@ -79,6 +80,10 @@ def _real_or_none(name: str, value: Any) -> None:
         _real(name, value)
 
 
+def _is_law(name: str, value: Any) -> None:  # noqa: ARG001  # its messages say "weights"
+    law_of(value)
+
+
 RULES: dict[str, Callable[[str, Any], None]] = {
     "n_components": _at_least_one,
     "n_clusters": _at_least_one,
@@ -100,6 +105,7 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "missing": _among("error", "marginalize"),
     "compute_dtype": _among("float64", "float32"),
     "assignment": _among("soft", "hard"),
+    "weights": _is_law,
 }
 
 
@@ -158,7 +164,7 @@ def going_on(model: Any, last: Mixture, n_columns: int) -> dict[str, FloatArray]
             f"{needed} are asked for; set warm_start=False to begin anew"
         )
     return {
-        "weights": last.weights.mean(axis=0),
+        "weights": last.weights,
         "means": last.means,
         "covariances": last.covariances,
     }

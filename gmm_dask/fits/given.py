@@ -12,7 +12,6 @@ from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.held import Held, check_held, constrained
 from gmm_dask.laws.held import HeldWeights
-from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, reordered
 
 
@@ -50,26 +49,23 @@ class Given(NamedTuple):
         """
         check_held(self.held, mixture.n_components, mixture.family.covariance_type)
         self._refuse_missing(mixture.family.covariance_type)
-        if self.means is not None:
+        if self.means is not None and not mixture.law.ordered:
             mixture = reordered(mixture, matched(mixture, self.means))
         params = mixture.params
         params = params._replace(
             means=placed(params.means, self.means),
             covariances=placed(params.covariances, self.covariances),
         )
-        weights = _placed_weights(mixture.weights, self.weights)
-        mixture = replace(mixture, params=params, weights=weights)
+        mixture = replace(mixture, params=params)
+        if self.weights is not None:
+            weights = _placed_weights(mixture.weights, self.weights)
+            mixture = replace(mixture, weights=mixture.law.project(weights))
         return self._held_in(mixture) if self.held != Held() else mixture
 
     def _held_in(self, mixture: Mixture) -> Mixture:
         """Return the mixture under its constraints."""
         family, law = constrained(mixture.family, self.held), mixture.law
         if self.held.weights:
-            if not isinstance(law, Free):
-                raise ConfigError(
-                    "frozen weights go with weights that are free otherwise; weights follow the "
-                    f"law {type(law).__name__}: leave one of the two out"
-                )
             values = mixture.weights.mean(axis=0)[list(self.held.weights)]
             law = HeldWeights(self.held.weights, tuple(float(value) for value in values))
         weights = law.project(mixture.weights)
@@ -95,10 +91,10 @@ def placed(own: FloatArray, given: FloatArray | None) -> FloatArray:
     return own if given is None else np.where(np.isnan(given), own, given)
 
 
-def _placed_weights(own: FloatArray, given: FloatArray | None) -> FloatArray:
+def _placed_weights(own: FloatArray, given: FloatArray) -> FloatArray:
     """Return weights (G, K) of which the rest share what is left by those given."""
-    if given is None or not np.isnan(given).any():
-        return own if given is None else given
+    if not np.isnan(given).any():
+        return given
     free = np.isnan(given)
     left = 1.0 - np.where(free, 0.0, given).sum(axis=1, keepdims=True)
     share = np.where(free, own, 0.0)

@@ -13,7 +13,7 @@ from gmm_dask.fits.split import split_identical
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.mixture import Mixture
+from gmm_dask.mixture import Mixture, with_groups
 from gmm_dask.stats import Fold
 
 KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
@@ -140,5 +140,7 @@ class Restart:
     def begin(self, mixture: Mixture) -> Restart:
         """Return the restart with EM beginning at a mixture, given parameters put in place."""
         kind = KINDS[self.accelerate]
-        em = kind(self.given.into(mixture), self.tol, self.max_iter, self.rows)
+        layout = self.rows.layout if self.rows else None
+        begun = with_groups(self.given.into(mixture), layout.n_groups if layout else 1)
+        em = kind(begun, self.tol, self.max_iter, self.rows)
         return replace(self, start=None, em=em, given=Given())

@@ -50,10 +50,11 @@ def score_norm(before: Mixture, after: Mixture) -> float:
     the Fisher information of Gaussian means and covariances (Magnus and Neudecker 1988, chapter
     15) on the score, which is a moment about the mean before.
     """
-    old, new = before.weights.mean(axis=0), after.weights.mean(axis=0)
-    alive = old > 0
-    share = np.divide(new**2, old, out=np.zeros_like(old), where=alive)
-    of_weights = np.divide((new - old) ** 2, old, out=np.zeros_like(old), where=alive)
+    old, new = before.pooled, after.pooled
+    share = np.divide(new**2, old, out=np.zeros_like(old), where=old > 0)
+    old_g, new_g = before.weights, after.weights
+    moved = np.divide((new_g - old_g) ** 2, old_g, out=np.zeros_like(old_g), where=old_g > 0)
+    of_weights = after.shares @ moved if len(moved) > 1 else moved[0]
     whitened = _whitened_steps(before, after)
     of_means = share @ (whitened**2).sum(axis=1)
     return float(of_weights.sum() + of_means + _of_shapes(before, after, whitened, share, new))

@@ -44,7 +44,7 @@ def identical_pairs(mixture: Mixture) -> tuple[tuple[int, int], ...]:
     """
     means, dense = mixture.params.means, mixture.family.dense(mixture.params)
     units = np.linalg.inv(np.linalg.cholesky(dense)).transpose(0, 2, 1)
-    living = np.flatnonzero(mixture.weights.mean(axis=0) > 0)
+    living = np.flatnonzero(mixture.pooled > 0)
     living = living[~np.isin(living, mixture.kept)]
     pairs: list[tuple[int, int]] = []
     firsts: list[int] = []
@@ -78,9 +78,13 @@ def split_identical(mixture: Mixture) -> Parted:
         groups.setdefault(first, [first]).append(other)
     for members in groups.values():
         mixture = _spread(mixture, members)
-    params = mixture.family.clipped(mixture.params) if groups else mixture.params
-    sentences = tuple(_sentence(members) for members in groups.values())
-    return Parted(replace(mixture, params=params), sentences)
+    if groups:
+        params, weights = (
+            mixture.family.clipped(mixture.params),
+            mixture.law.project(mixture.weights),
+        )
+        mixture = replace(mixture, params=params, weights=weights)
+    return Parted(mixture, tuple(_sentence(members) for members in groups.values()))
 
 
 def _sentence(members: list[int]) -> str:

@@ -23,7 +23,7 @@ from gmm_dask.folds.candidates import Candidates, Drawn
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.laws.simple import Free
-from gmm_dask.mixture import Mixture, m_step
+from gmm_dask.mixture import Mixture, m_step, reordered
 
 ROUNDS = 5
 
@@ -136,7 +136,8 @@ Start = FromCentres | FromRandomResp | KMeansParallel
 def started(template: Mixture, answer: EStepSums) -> Mixture:
     """Return the M-step of a start; components without a row keep a row's weight.
 
-    A weight of zero would never recover; equal shares of one row do.
+    A weight of zero would never recover; equal shares of one row do. Clusters become components
+    in the order that the law of the weights asks for, with weights inside it.
     """
     mixture = m_step(replace(template, law=Free()), answer)
     try:
@@ -147,6 +148,9 @@ def started(template: Mixture, answer: EStepSums) -> Mixture:
     n = float(answer.n_rows)
     weights = np.maximum(mixture.weights, 1.0 / max(n, 1.0))
     mixture = replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))
+    if template.law.ordered:
+        clusters = answer.count.sum(axis=0), mixture.params.means
+        mixture = reordered(mixture, template.law.arranged(*clusters))
     return replace(mixture, law=template.law, weights=template.law.project(mixture.weights))
 
 

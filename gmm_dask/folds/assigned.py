@@ -58,7 +58,7 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
 def _with_values(rows: Observed) -> Observed:
     """Return the rows with at least one value."""
     some = ~np.isnan(rows.values).all(axis=1)
-    return Observed(*(None if part is None else part[some] for part in rows))  # type: ignore[arg-type]
+    return Observed(rows.values[some], *(None if p is None else p[some] for p in rows[1:]))
 
 
 def _assign_observed(observer: Observer, rows: Observed) -> Assigned:

@@ -103,7 +103,7 @@ def shares(count: FloatArray) -> FloatArray:
     return result
 
 
-def need_components(law: str, needed: str, fits: bool, n_components: int) -> None:
+def need_components(law: str, needed: str, n_components: int, *, fits: bool) -> None:
     """Raise ConfigError unless a law takes a number of components."""
     if not fits:
         raise ConfigError(f"weights: {law} needs {needed}; n_components {n_components} came")

@@ -98,18 +98,16 @@ class Fixed(WeightLaw):
     def n_free(self, n_components: int) -> int:
         """Return 0."""
         K = len(self.values)
-        need_components(
-            f"a list of {K} weights", f"{K} components", n_components, n_components == K
-        )
+        fits = n_components == K
+        need_components(f"a list of {K} weights", f"{K} components", n_components, fits=fits)
         return 0
 
     def arranged(self, count: FloatArray, means: FloatArray) -> IntArray:
         """Return the order in which larger weights have larger clusters."""
         result = np.empty(len(count), dtype=np.int64)
         order = along(means)  # equal counts: as they lie
-        result[np.argsort(self.values, kind="stable")] = order[
-            np.argsort(count[order], kind="stable")
-        ]
+        by_weight = np.argsort(self.values, kind="stable")
+        result[by_weight] = order[np.argsort(count[order], kind="stable")]
         return result
 
 
@@ -154,9 +152,8 @@ class Dirichlet(WeightLaw):
         """Return K - 1: a prior changes no count of parameters."""
         if isinstance(self.alpha, tuple):
             K = len(self.alpha)
-            need_components(
-                f"dirichlet of {K} numbers", f"{K} components", n_components, n_components == K
-            )
+            fits = n_components == K
+            need_components(f"dirichlet of {K} numbers", f"{K} components", n_components, fits=fits)
         return n_components - 1
 
     def log_prior(self, weights: FloatArray) -> float:

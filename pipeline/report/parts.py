@@ -131,6 +131,8 @@ class SourceFacts:
         A sentence where log densities are not per unit of the source columns.
     rows : tuple of RowFact
         What the rows lack, how large their errors are, what they weigh.
+    n_derived : int
+        How many of `columns`, at the end, are principal components of the others.
     """
 
     name: str
@@ -138,6 +140,7 @@ class SourceFacts:
     transforms: tuple[str, ...] = ()
     density_note: str = ""
     rows: tuple[RowFact, ...] = ()
+    n_derived: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

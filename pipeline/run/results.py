@@ -253,6 +253,7 @@ def source_facts(fitted: Fitted, shown: Shown, described: dict[str, Any]) -> Sou
         columns=tuple(Column(name=name, unit=units.get(name, "")) for name in shown.columns),
         transforms=tuple(fitted.transform.describe()),
         density_note=note,
+        n_derived=len(shown.columns) - len(fitted.transform.before),
     )
 
 
