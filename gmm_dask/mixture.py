@@ -122,7 +122,7 @@ class Mixture:
     @property
     def means(self) -> FloatArray:
         """Means (K, D) in source units."""
-        return self.frame.backward(self.params.means)
+        return self.family.reported(self.frame.backward(self.params.means))
 
     @property
     def covariances(self) -> FloatArray:

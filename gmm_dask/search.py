@@ -253,6 +253,7 @@ def in_frame(given: dict[str, FloatArray], base: Mixture, held: Held | None = No
         None if means is None else padded(base.frame.forward(means), K),
         covariances,
         held,
+        None if means is None else padded(means, K),
     )
 
 

@@ -29,6 +29,8 @@ class Given(NamedTuple):
     """In the frame, in the shape of the covariance type."""
     held: Held = Held()
     """Which parameters are not free."""
+    source_means: FloatArray | None = None
+    """(K, D) the means as they were given, source units."""
 
     @property
     def complete(self) -> bool:
@@ -64,7 +66,7 @@ class Given(NamedTuple):
 
     def _held_in(self, mixture: Mixture) -> Mixture:
         """Return the mixture under its constraints."""
-        family, law = constrained(mixture.family, self.held), mixture.law
+        family, law = constrained(mixture.family, self.held, self.source_means), mixture.law
         if self.held.weights:
             values = mixture.weights.mean(axis=0)[list(self.held.weights)]
             law = HeldWeights(self.held.weights, tuple(float(value) for value in values))
