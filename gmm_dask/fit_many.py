@@ -80,6 +80,7 @@ def fit_many(
     weights: Any = "free",
     groups: Any = None,
     frozen: Any = None,
+    shared: Any = None,
     start_from: GaussianMixture | None = None,
     assignment: str = "soft",
 ) -> FitMany:
@@ -114,6 +115,8 @@ def fit_many(
         with its parameters; starts choose the others.
     frozen : dict, optional
         As in `GaussianMixture`, with values from `start_from`.
+    shared : dict, optional
+        As in `GaussianMixture`.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def fit_many(
         grid,
         race=racing,
         covariance_prior=covariance_prior,
-        held=held_of(frozen),
+        held=held_of(frozen, shared),
         temperature=TEMPERATURES[assignment],
     )
     kinds, D = grid.covariance_type, model.n_features_in_

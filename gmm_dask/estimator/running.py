@@ -40,7 +40,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
         model.reg_covar,
         seed,
         rows=RowShare.all_rows(layout),
-        held=held_of(model.frozen),
+        held=held_of(model.frozen, model.shared),
         temperature=TEMPERATURES[model.assignment],
         law=law_of(model.weights),
     )

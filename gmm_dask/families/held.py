@@ -141,6 +141,23 @@ class HeldGaussian(Gaussian):
                 S[list(group)] = S[group[0]]
         return GaussianParams(means, S)
 
+    def entered(self, params: GaussianParams, weights: FloatArray) -> GaussianParams:
+        """Return parameters of a start made to share what components are to share.
+
+        Parameters
+        ----------
+        params : GaussianParams
+        weights : (K,)
+        """
+        means, S = params.means.copy(), params.covariances.copy()
+        precisions = np.linalg.inv(self.dense(params)) * weights[:, None, None]
+        for line in self.held.lines:
+            of = list(line.components)
+            means[of] = means_on_line(line, means[of], precisions[of])
+        for group in map(list, self.held.equal_covariances):
+            S[group] = np.average(S[group], axis=0, weights=weights[group])
+        return GaussianParams(means, S)
+
     def reported(self, means: FloatArray) -> FloatArray:
         """Return means (K, D) in source units, those that are held with the bits given."""
         if self.held_means is None:

@@ -10,7 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import ConfigError
-from gmm_dask.families.held import Held, check_held, constrained
+from gmm_dask.families.held import Held, HeldGaussian, check_held, constrained
+from gmm_dask.laws.base import along
 from gmm_dask.laws.held import HeldWeights
 from gmm_dask.mixture import Mixture, reordered
 
@@ -53,6 +54,8 @@ class Given(NamedTuple):
         self._refuse_missing(mixture.family.covariance_type)
         if self.means is not None and not mixture.law.ordered:
             mixture = reordered(mixture, matched(mixture, self.means))
+        elif self.means is None:
+            mixture = reordered(mixture, along_lines(mixture, self.held))
         params = mixture.params
         params = params._replace(
             means=placed(params.means, self.means),
@@ -71,7 +74,9 @@ class Given(NamedTuple):
             values = mixture.weights.mean(axis=0)[list(self.held.weights)]
             law = HeldWeights(self.held.weights, tuple(float(value) for value in values))
         weights = law.project(mixture.weights)
-        params = family.restored(mixture.params, mixture.params)
+        params = mixture.params
+        if isinstance(family, HeldGaussian):
+            params = family.entered(params, weights.mean(axis=0))
         return replace(mixture, family=family, law=law, weights=weights, params=params)
 
     def _refuse_missing(self, covariance_type: str) -> None:
@@ -86,6 +91,17 @@ class Given(NamedTuple):
                         f"frozen: the {name} of component {k} is to be held, and no value is "
                         "given: give weights_init, means_init or precisions_init, or start_from"
                     )
+
+
+def along_lines(mixture: Mixture, held: Held) -> IntArray:
+    """Return the order (K,) in which a start's components lie along their lines as they should."""
+    order = np.arange(mixture.n_components)
+    for line in held.lines:
+        if line.n_free > 1:
+            of = np.array(line.components)
+            found = of[along(mixture.params.means[of])]
+            order[of[np.argsort(line.places, kind="stable")]] = found
+    return order
 
 
 def placed(own: FloatArray, given: FloatArray | None) -> FloatArray:
