@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
+    from gmm_dask.angled import Shape, shape_of
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.described import Described, describe
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
+    from gmm_dask.measuring import observer_of
     from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
     from gmm_dask.projections import unproject
@@ -67,6 +70,15 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
+    "gmm_dask.angled": (
+        "Shape",
+        "shape_of",
+    ),
+    "gmm_dask.described": (
+        "Described",
+        "describe",
+    ),
+    "gmm_dask.measuring": ("observer_of",),
     "gmm_dask.blocks": (
         "ArraySource",
         "Block",
@@ -183,6 +195,7 @@ __all__ = [
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Described",
     "Engine",
     "FitMany",
     "Fold",
@@ -211,6 +224,7 @@ __all__ = [
     "RowShare",
     "RunLock",
     "Sample",
+    "Shape",
     "Source",
     "SourceChangedError",
     "StoreError",
@@ -220,6 +234,7 @@ __all__ = [
     "batch",
     "check_rows",
     "check_workers",
+    "describe",
     "find_frame",
     "fit_many",
     "held_of",
@@ -227,6 +242,7 @@ __all__ = [
     "is_alive",
     "machine_factor",
     "machine_facts",
+    "observer_of",
     "pass_fold",
     "pass_seconds",
     "passes_left",
@@ -235,6 +251,7 @@ __all__ = [
     "project",
     "read_beat",
     "run_grid",
+    "shape_of",
     "spool",
     "start_values",
     "unproject",

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gmm_dask.angled import shape_of
 from gmm_dask.blocks import RowLayout
 from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.compound import check_shape
 from gmm_dask.estimator.frozen import TEMPERATURES, held_of, start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.estimator.groups import grouped
@@ -77,6 +79,8 @@ def fit_many(
     noise: Any = None,
     missing: str = "error",
     compute_dtype: str = "float64",
+    circular: Any = None,
+    background: Any = None,
     weights: Any = "free",
     groups: Any = None,
     frozen: Any = None,
@@ -108,8 +112,9 @@ def fit_many(
         stay those of the likelihood. Not with ``reg_covar`` above 0.
     checkpoint, resume, callback, on_interrupt, sample_weight, noise, groups
         As in `GaussianMixture.fit`.
-    missing, compute_dtype, weights, assignment
-        As in `GaussianMixture`; ``assignment="hard"`` needs ``accelerate=False``.
+    missing, compute_dtype, circular, background, weights, assignment
+        As in `GaussianMixture`. Fits with angles or a background are not accelerated;
+        ``assignment="hard"`` needs ``accelerate=False``.
     start_from : GaussianMixture, optional
         Fitted, of one covariance type. Its components are the first ones of every fit and begin
         with its parameters; starts choose the others.
@@ -151,7 +156,9 @@ def fit_many(
     data = model._validated(X, reset=True)
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
     labels, parts = grouped(parts, groups)
-    grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
+    shape = shape_of(circular, background, tuple(names or ()), model.n_features_in_)
+    check_shape(shape, parts.layout)
+    grid = replace(_grid(words, seed_of(random_state), accelerate, parts.layout), shape=shape)
     racing = race and criterion != "stability"
     grid = replace(
         grid,

@@ -60,7 +60,7 @@ def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -
         "tied": lambda: S[inside],
         "diag": lambda: S[:, columns],
         "spherical": lambda: S,
-    }[kind]()  # type: ignore[no-untyped-call]
+    }[kind]()
     params = GaussianParams(mixture.params.means[:, columns], covariances)
     part = Frame(
         frame.shift[columns], frame.scale[columns], frame.scatter[inside], frame.centre[columns]

@@ -31,12 +31,12 @@ from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
 
+POOLED = -1
+"""For a group: rows that have none."""
 SOFT_ONLY = (
     "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
     'labels; use assignment="soft", or leave the noise out'
 )
-POOLED = -1
-"""For a group: rows that have none."""
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
 

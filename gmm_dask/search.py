@@ -7,17 +7,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gmm_dask.angled import Shape, with_angles, with_background
+from gmm_dask.beginnings import in_frame, nothing_to_choose
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
 from gmm_dask.families.held import Held, check_held
 from gmm_dask.families.prior import default_prior
-from gmm_dask.fits.given import Given
 from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
+from gmm_dask.kernels.types import second_shape
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, with_groups
@@ -53,6 +55,8 @@ class Grid:
         (`halving`); False: each runs to its end, as scikit-learn's do.
     covariance_prior : bool
         Maximise the posterior under mclust's default prior; see `families.prior`.
+    shape : Shape
+        Columns that are angles, and a background; see `angled`. Such fits are not accelerated.
     law : WeightLaw
         Of the weights, for each group of rows.
     held : Held
@@ -73,6 +77,7 @@ class Grid:
     accelerate: str | bool = ""
     race: bool = False
     covariance_prior: bool = False
+    shape: Shape = field(default_factory=Shape)
     law: WeightLaw = field(default_factory=Free)
     held: Held = field(default_factory=Held)
     temperature: float = 1.0
@@ -80,6 +85,7 @@ class Grid:
     def __post_init__(self) -> None:
         for K in self.n_components:
             self.law.n_free(K)  # refuses a K that it does not take
+        _check_law(self.law, self.shape)
         if isinstance(self.accelerate, bool):
             object.__setattr__(self, "accelerate", "squarem" if self.accelerate else "")
         if self.accelerate not in KINDS:
@@ -110,6 +116,11 @@ class Grid:
                 f"{type(self.law).__name__}: leave one of the two out"
             )
         self._refuse_hard()
+        if not self.shape.plain and (self.held != Held() or self.temperature != 1):
+            raise ConfigError(
+                "angles (circular) and a background go with free parameters and soft assignment; "
+                "leave frozen and assignment out"
+            )
 
     def _refuse_hard(self) -> None:
         if self.temperature == 0 and self.accelerate:
@@ -150,15 +161,10 @@ def restarts(
     )
 
 
-def nothing_to_choose(given: dict[str, FloatArray], n_components: int) -> bool:
-    """Return whether all restarts would begin alike: a value is given for each parameter."""
-    names = ("weights", "means", "covariances")
-    whole = all(name in given and not np.isnan(given[name]).any() for name in names)
-    return whole and len(given["means"]) == n_components
-
-
 def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) -> Mixture:
     """Return equal weights and the total covariance around the mean of all rows."""
+    if not grid.shape.plain:
+        return _compound(grid, frame, n_components, covariance_type)
     frame = frame.shared() if covariance_type == "spherical" else frame
     prior = default_prior(frame, n_components) if grid.covariance_prior else None
     family = Gaussian(covariance_type, floor_of(grid, frame), prior)
@@ -174,6 +180,38 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     weights = grid.law.project(np.full((1, K), 1.0 / K))
     params = GaussianParams(means, covariances)
     return Mixture(family, params, weights, frame, grid.law, temperature=grid.temperature)
+
+
+def _check_law(law: WeightLaw, shape: Shape) -> None:
+    """Raise ConfigError where a law of the weights has no meaning beside angles or a background."""
+    if shape.background is not None and not isinstance(law, Free):
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, and a background has a weight of its "
+            "own: leave weights free, or background out"
+        )
+    if shape.circular and law.ordered:
+        raise ConfigError(
+            f"weights follow the law {type(law).__name__}, whose components are in order along a "
+            "line, which angles (circular) are not: leave weights free, or circular out"
+        )
+
+
+def _compound(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of components with angles, with a background, or with both."""
+    plain = replace(grid, shape=Shape())
+    lines = frame.of_columns(grid.shape.lines(len(frame.shift)))
+    of_lines = _without_columns(plain, lines, K, covariance_type)
+    base = with_angles(grid.shape, of_lines, frame, grid.reg_covar or 0.0)
+    return with_background(grid.shape, base)
+
+
+def _without_columns(grid: Grid, frame: Frame, K: int, covariance_type: str) -> Mixture:
+    """Return the template of Gaussian columns, of which there may be none."""
+    if len(frame.shift):
+        return template(grid, frame, K, covariance_type)
+    family = Gaussian(covariance_type, RelativeFloor(np.ones(0)))
+    params = GaussianParams(np.zeros((K, 0)), np.zeros(second_shape(covariance_type, K, 0)))
+    return Mixture(family, params, np.full((1, K), 1.0 / K), frame)
 
 
 def pass_fold(grid: Grid, n_columns: int) -> Batch:
@@ -213,7 +251,7 @@ def _restart(
         grid.max_iter,
         grid.rows,
         given=wanted,
-        accelerate=str(grid.accelerate),
+        accelerate=str(grid.accelerate) if grid.shape.plain else "",
     )
     if wanted.complete:
         return restart.begin(base)
@@ -221,48 +259,3 @@ def _restart(
     if isinstance(start, Mixture):
         return restart.begin(start)
     return replace(restart, start=start)
-
-
-def in_frame(given: dict[str, FloatArray], base: Mixture, held: Held | None = None) -> Given:
-    """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
-
-    Weights of fewer components than the mixture has say nothing, but for those that are held.
-
-    Raises
-    ------
-    ConfigError
-        They are of more components than the mixture has.
-    """
-    weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind, K = base.frame.scale, base.family.covariance_type, base.n_components
-    if covariances is not None:
-        divisor = {
-            "full": np.outer(scale, scale),
-            "tied": np.outer(scale, scale),
-            "diag": scale**2,
-            "spherical": scale[0] ** 2,
-        }[kind]
-        covariances = covariances / divisor
-        covariances = covariances if kind == "tied" else padded(covariances, K)
-    held = Held() if held is None else held
-    if weights is not None and weights.shape[-1] < K:
-        known = np.isin(np.arange(weights.shape[-1]), held.weights)
-        weights = np.where(known, weights, np.nan)
-    return Given(
-        None if weights is None else padded(np.atleast_2d(weights).T, K).T,
-        None if means is None else padded(base.frame.forward(means), K),
-        covariances,
-        held,
-        None if means is None else padded(means, K),
-    )
-
-
-def padded(values: FloatArray, n_components: int) -> FloatArray:
-    """Return values of some components (m, ...) as those of K, with NaN behind."""
-    more = n_components - len(values)
-    if more < 0:
-        raise ConfigError(
-            f"parameters of {len(values)} components are given to begin with, and n_components is "
-            f"{n_components}: raise it, or give fewer"
-        )
-    return np.concatenate([values, np.full((more, *values.shape[1:]), np.nan)])

@@ -21,7 +21,7 @@ ROOMS = {
     "families": 3,
     "laws": 3,
     "mixture": 4,
-    **dict.fromkeys(("marginals", "observed"), 4),
+    **dict.fromkeys(("marginals", "observed", "measuring", "described"), 4),
     "folds": 5,
     "fits": 6,
     **dict.fromkeys(("imputation", "projections"), 5),
@@ -29,7 +29,8 @@ ROOMS = {
     "engine": 7,
     "store": 8,
     "machine": 8,  # the platform as the engine knows it, and the processor as kernels do
-    **dict.fromkeys(("first_pass", "drive", "sound", "search", "initial", "cost"), 9),
+    **dict.fromkeys(("first_pass", "drive", "sound", "search", "initial", "cost", "beginnings"), 9),
+    **dict.fromkeys(("angled", "grouping"), 9),
     **dict.fromkeys(("criteria", "problems", "stability", "summaries", "selection"), 10),
     "evaluation": 10,
     **dict.fromkeys(("halving", "ladder", "diagnostics", "state", "many"), 10),

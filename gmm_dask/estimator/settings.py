@@ -104,8 +104,8 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "n_draws": _at_least_one,
     "missing": _among("error", "marginalize"),
     "compute_dtype": _among("float64", "float32"),
-    "assignment": _among("soft", "hard"),
     "weights": _is_law,
+    "assignment": _among("soft", "hard"),
 }
 
 

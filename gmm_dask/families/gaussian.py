@@ -9,7 +9,7 @@ Mixture Models, section 3.8 (covariance types).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,9 @@ class Gaussian:
     covariance_type: str
     floor: Floor
     prior: CovariancePrior | None = None
+
+    compound: ClassVar[bool] = False
+    n_extra: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:
@@ -165,10 +168,6 @@ class Gaussian:
     def restored(self, params: GaussianParams, origin: GaussianParams) -> GaussianParams:  # noqa: ARG002
         """Return parameters with what is held as it is in others: here nothing is."""
         return params
-
-    def reported(self, means: FloatArray) -> FloatArray:
-        """Return means (K, D) in source units as they are told: here as they are."""
-        return means
 
     @property
     def kept(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import ConfigError
+from gmm_dask.families.gaussian import Gaussian, GaussianParams
 from gmm_dask.families.held import Held, HeldGaussian, check_held, constrained
 from gmm_dask.laws.base import along
 from gmm_dask.laws.held import HeldWeights
@@ -69,6 +70,8 @@ class Given(NamedTuple):
 
     def _held_in(self, mixture: Mixture) -> Mixture:
         """Return the mixture under its constraints."""
+        assert isinstance(mixture.family, Gaussian)  # compound families refuse what is held
+        assert isinstance(mixture.params, GaussianParams)
         family, law = constrained(mixture.family, self.held, self.source_means), mixture.law
         if self.held.weights:
             values = mixture.weights.mean(axis=0)[list(self.held.weights)]
@@ -84,8 +87,8 @@ class Given(NamedTuple):
         parts = {"weight": weights, "mean": self.means, "covariance": self.covariances}
         for (name, value), which in zip(parts.items(), self.held[:3], strict=True):
             for k in which:
-                whole = value is None or (name, covariance_type) == ("covariance", "tied")
-                of = value if whole or value is None else value[k]
+                tied = (name, covariance_type) == ("covariance", "tied")
+                of = value if value is None or tied else value[k]
                 if of is None or np.isnan(of).any():
                     raise ConfigError(
                         f"frozen: the {name} of component {k} is to be held, and no value is "

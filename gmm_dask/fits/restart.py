@@ -131,6 +131,8 @@ class Restart:
         assert self.em is not None
         if self.spread or self.em.n_iter != 1 or self.outcome is not None:
             return self
+        if self.em.mixture.family.compound:
+            return self
         parted = split_identical(self.em.mixture)
         if not parted.sentences:
             return self

@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from gmm_dask import (
     ArraySource,
-    ConfigError,
     GaussianMixture,
     Grid,
     LocalEngine,
@@ -277,32 +276,6 @@ def test_a_saved_model_and_a_checkpoint_hold_on(tmp_path):
     loaded = GaussianMixture.load(tmp_path / "model.zarr")
     assert loaded.n_parameters == whole.n_parameters
     np.testing.assert_array_equal(loaded.predict_proba(X), whole.predict_proba(X))
-
-
-@pytest.mark.parametrize(
-    ("words", "match"),
-    [
-        ({"frozen": {0: ["mean"]}}, "no value is given"),
-        ({"frozen": {5: ["mean"]}}, "component 5 is named"),
-        ({"frozen": {0: ["slope"]}}, "hold 'slope'"),
-        ({"frozen": {"a": ["mean"]}}, "'a' is no component"),
-        ({"frozen": {0: []}}, "holds nothing"),
-        ({"frozen": [0]}, "a mapping from components"),
-        ({"frozen": {0: "covariance"}, "covariance_type": "tied"}, "for all of them or for none"),
-        (
-            {"frozen": {0: "weight"}, "weights_init": [0.5, NAN, NAN], "weights": "equal"},
-            "follow the law Equal",
-        ),
-        (
-            {"frozen": {0: "weight", 1: "weight"}, "weights_init": [0.7, 0.7, NAN]},
-            "at least 0 and sum to 1",
-        ),
-        ({"frozen": {0: "mean"}, "means_init": [[0, NAN]] * 3}, "all its numbers or none"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(words, match):
-    with pytest.raises(ConfigError, match=match):
-        GaussianMixture(3, **words).fit(clusters(100, 2, 3)[0])
 
 
 def test_given_parameters_are_put_in_place_once():
