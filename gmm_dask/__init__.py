@@ -53,6 +53,10 @@ _HOMES = {
         "SourceChangedError",
         "StoreError",
     ),
+    "gmm_dask.estimator.frozen": (
+        "held_of",
+        "start_values",
+    ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
     "gmm_dask.estimator.kmeans": ("KMeans",),
     "gmm_dask.estimator.outputs": ("as_table",),

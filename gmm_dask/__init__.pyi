@@ -51,6 +51,8 @@ from gmm_dask.errors import PlatformWarning as PlatformWarning
 from gmm_dask.errors import ResourceError as ResourceError
 from gmm_dask.errors import SourceChangedError as SourceChangedError
 from gmm_dask.errors import StoreError as StoreError
+from gmm_dask.estimator.frozen import held_of as held_of
+from gmm_dask.estimator.frozen import start_values as start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture as GaussianMixture
 from gmm_dask.estimator.kmeans import KMeans as KMeans
 from gmm_dask.estimator.outputs import as_table as as_table

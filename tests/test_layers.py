@@ -25,7 +25,7 @@ ROOMS = {
     "engine": 7,
     "store": 8,
     "machine": 8,  # the platform as the engine knows it, and the processor as kernels do
-    **dict.fromkeys(("first_pass", "drive", "sound", "search", "initial", "cost"), 9),
+    **dict.fromkeys(("first_pass", "drive", "sound", "search", "initial", "cost", "beginnings"), 9),
     **dict.fromkeys(("angled", "grouping"), 9),
     **dict.fromkeys(("criteria", "problems", "stability", "summaries", "selection"), 10),
     "evaluation": 10,

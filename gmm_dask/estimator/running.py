@@ -46,7 +46,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout, shape: Shape)
         rows=RowShare.all_rows(layout),
         shape=shape,
         law=law_of(model.weights),
-        held=held_of(model.frozen),
+        held=held_of(model.frozen, model.shared),
         temperature=TEMPERATURES[model.assignment],
     )
 

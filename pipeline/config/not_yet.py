@@ -30,9 +30,6 @@ def _holds(word: str) -> Callable[[Any], bool]:
 
 
 LATER = (
-    Later("model.frozen", _given, "frozen parameters"),
-    Later("model.start_from", _given, "start from an earlier model"),
-    Later("model.assignment", _is("hard"), "hard assignment"),
     Later("model.components", _given, "components for droplets"),
     Later("model.copies", _given, "components for droplets"),
     Later("model.weight_tail", _given, "components for droplets"),
