@@ -20,6 +20,7 @@ from gmm_dask import (
     Source,
     as_table,
     run_grid,
+    shape_of,
     spool,
 )
 from pipeline.config import Config
@@ -94,7 +95,7 @@ def open_rows(config: Config, scratch: Path) -> Table:
     return open_table(spec_of(config), scratch).ingest()
 
 
-def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
+def grid_of(config: Config, layout: RowLayout | None = None, names: tuple[str, ...] = ()) -> Grid:
     """Return the grid of fits that a configuration asks for.
 
     Parameters
@@ -102,6 +103,8 @@ def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
     config : Config
     layout : RowLayout, optional
         How rows are to be taken that the mixture sees; None: as values, complete and exact.
+    names : tuple of str
+        Of the columns that the mixture sees.
     """
     model, select = config.model, config.select
     rows = RowShare.all_rows(layout)
@@ -122,6 +125,7 @@ def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
         accelerate=True,
         race=select.criterion != "stability",
         covariance_prior=model.covariance_prior,
+        shape=shape_of(model.circular, model.background, names, len(names)),
     )
 
 
@@ -181,8 +185,9 @@ def fit(
     layout = layout_of(config, table)
     with in_source_terms(table):
         surveyed = survey(layout, table, engine)
-        transform = fit_transform(config.transform, table, engine, layout)
-        grid = grid_of(config, layout_after(config, layout))
+        angles = tuple(config.model.circular)
+        transform = fit_transform(config.transform, table, engine, layout, angles)
+        grid = grid_of(config, layout_after(config, layout), transform.after)
         shift = shift_of(transform, table, engine, grid.rows, layout)
     on_shift(shift.train)
     source: Source = TransformedSource(table, transform, layout) if transform.steps else table

@@ -39,7 +39,8 @@ def check_outputs(config: Config, table: Table) -> None:
     if config.output.write_back:
         source_of(config, table.described)
     identity = table.identity(0, 1).schema
-    most, names = max(config.model.n_components), table.value_columns
+    names = table.value_columns
+    most = max(config.model.n_components) + (config.model.background != "none")
     schema = label_schema(identity, output_columns(config), most, names)
     FORMATS[config.output.format].check(Layout(schema, table.n_rows, table.n_rows))
 
