@@ -17,8 +17,8 @@ from gmm_dask.families.product import Product
 from gmm_dask.fits.clustering import kmeans_labels, plusplus_centres
 from gmm_dask.fits.starts import choose_rows, started
 from gmm_dask.folds.assign import pairwise, sums_of
-from gmm_dask.measuring import ProductObserver
 from gmm_dask.mixture import Mixture
+from gmm_dask.observed_angles import ProductObserver
 
 LLOYD = 300
 

@@ -9,9 +9,10 @@ from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, 
 from gmm_dask.kernels import table
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.measuring import TILE, observer_of
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
+from gmm_dask.observed_angles import TILE
 from gmm_dask.stats import Fold
 from gmm_dask.tree import nbytes
 

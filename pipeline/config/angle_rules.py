@@ -43,10 +43,9 @@ def _precision(config: Config) -> str | None:
 
 def _expected(config: Config) -> str | None:
     words = config.output.columns if config.output is not False else ()
-    key = _compound(config)
     asked = [word for word in ("deconvolved_mean", "imputed") if word in words]
-    if key and asked:
-        return f"{asked[0]} needs expected values on the line, which do not go with {key}"
+    if config.model.circular and asked:
+        return f"{asked[0]} needs expected values on the line, which angles do not have"
     return None
 
 
@@ -81,7 +80,7 @@ RULES = (
     (("model.circular", "source.noise"), _exact_angles),
     (("model.background", "model.circular"), _angles_in_box),
     (("model.compute_dtype", "model.circular", "model.background"), _precision),
-    (("output.columns", "model.circular", "model.background"), _expected),
+    (("output.columns", "model.circular"), _expected),
     (("model.circular", "model.components"), _droplets),
     (("transform", "model.circular", "source.noise", "source.columns"), _colours),
 )
