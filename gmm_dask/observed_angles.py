@@ -1,4 +1,4 @@
-"""The E-step of rows with angles beside Gaussian columns, with holes, errors, weights and groups."""
+"""The E-step of rows with angles beside Gaussian columns, whatever else they bring."""
 
 from __future__ import annotations
 
