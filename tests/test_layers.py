@@ -17,7 +17,7 @@ ROOMS = {
     "families": 3,
     "laws": 3,
     "mixture": 4,
-    **dict.fromkeys(("marginals", "observed", "measuring", "described"), 4),
+    **dict.fromkeys(("marginals", "observed", "observed_angles", "measuring", "described"), 4),
     "folds": 5,
     "fits": 6,
     **dict.fromkeys(("imputation", "projections"), 5),
