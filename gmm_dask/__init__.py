@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
+    from gmm_dask.angled import Shape, shape_of
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.described import Described, describe
     from gmm_dask.diagnostics.equal_weights import WeightComparison, compare_weights
     from gmm_dask.diagnostics.merging import merge_components
     from gmm_dask.diagnostics.overlap import bhattacharyya
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+    from gmm_dask.estimator.kmeans import KMeans
     from gmm_dask.estimator.outputs import as_table
     from gmm_dask.first_pass import find_frame
     from gmm_dask.fit_many import FitMany, fit_many
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
+    from gmm_dask.measuring import observer_of
     from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
     from gmm_dask.projections import unproject
@@ -81,54 +85,29 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
-    "gmm_dask.blocks": (
-        "ArraySource",
-        "Block",
-        "Frame",
-        "Observed",
-        "RowLayout",
-        "Source",
-    ),
-    "gmm_dask.cost": (
-        "COST_MODEL",
-        "machine_factor",
-        "pass_seconds",
-    ),
+    "gmm_dask.angled": ("Shape", "shape_of"),
+    "gmm_dask.described": ("Described", "describe"),
+    "gmm_dask.measuring": ("observer_of",),
+    "gmm_dask.blocks": ("ArraySource", "Block", "Frame", "Observed", "RowLayout", "Source"),
+    "gmm_dask.cost": ("COST_MODEL", "machine_factor", "pass_seconds"),
     "gmm_dask.diagnostics.equal_weights": ("WeightComparison", "compare_weights"),
     "gmm_dask.diagnostics.merging": ("merge_components",),
     "gmm_dask.diagnostics.overlap": ("bhattacharyya",),
     "gmm_dask.diagnostics.pair_information": ("fisher_information",),
-    "gmm_dask.diagnostics.resolvability": (
-        "Resolvability",
-        "resolvability",
-        "resolvability_from",
-    ),
+    "gmm_dask.diagnostics.resolvability": ("Resolvability", "resolvability", "resolvability_from"),
     "gmm_dask.diagnostics.standard_errors": (
         "WHAT_A_WEIGHT_IS",
         "StandardErrors",
         "errors_from",
         "standard_errors",
     ),
-    "gmm_dask.drive": (
-        "Interrupted",
-        "PassDone",
-    ),
-    "gmm_dask.engine.base": (
-        "Engine",
-        "PassRecord",
-    ),
+    "gmm_dask.drive": ("Interrupted", "PassDone"),
+    "gmm_dask.engine.base": ("Engine", "PassRecord"),
     "gmm_dask.engine.dask_engine": ("DaskEngine",),
     "gmm_dask.engine.dask_workers": ("check_workers",),
     "gmm_dask.engine.local": ("LocalEngine",),
-    "gmm_dask.engine.memory": (
-        "Projection",
-        "human_bytes",
-        "project",
-    ),
-    "gmm_dask.engine.plan": (
-        "Plan",
-        "plan_for",
-    ),
+    "gmm_dask.engine.memory": ("Projection", "human_bytes", "project"),
+    "gmm_dask.engine.plan": ("Plan", "plan_for"),
     "gmm_dask.errors": (
         "CheckpointError",
         "ClusterError",
@@ -146,44 +125,25 @@ _HOMES = {
         "StoreError",
     ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
+    "gmm_dask.estimator.kmeans": ("KMeans",),
     "gmm_dask.estimator.outputs": ("as_table",),
     "gmm_dask.first_pass": ("find_frame",),
-    "gmm_dask.fit_many": (
-        "FitMany",
-        "fit_many",
-    ),
+    "gmm_dask.fit_many": ("FitMany", "fit_many"),
     "gmm_dask.fits.stopping": ("passes_left",),
     "gmm_dask.folds.columns": ("ColumnStats",),
     "gmm_dask.folds.information": ("Information",),
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
     "gmm_dask.machine": ("machine_facts",),
-    "gmm_dask.many": (
-        "GridResult",
-        "run_grid",
-    ),
+    "gmm_dask.many": ("GridResult", "run_grid"),
     "gmm_dask.mixture": ("Mixture",),
     "gmm_dask.observed": ("Observer",),
     "gmm_dask.projections": ("unproject",),
-    "gmm_dask.rows": (
-        "RowFunction",
-        "check_rows",
-        "posterior_rows",
-    ),
-    "gmm_dask.search": (
-        "Grid",
-        "pass_fold",
-    ),
+    "gmm_dask.rows": ("RowFunction", "check_rows", "posterior_rows"),
+    "gmm_dask.search": ("Grid", "pass_fold"),
     "gmm_dask.selection": ("Candidate",),
-    "gmm_dask.state": (
-        "CheckpointSettings",
-        "Resumed",
-    ),
-    "gmm_dask.stats": (
-        "Batch",
-        "Fold",
-        "batch",
-    ),
+    "gmm_dask.state": ("CheckpointSettings", "Resumed"),
+    "gmm_dask.stats": ("Batch", "Fold", "batch"),
     "gmm_dask.store.heartbeat": ("read_beat",),
     "gmm_dask.store.lock": ("RunLock",),
     "gmm_dask.store.owner": ("is_alive",),
@@ -209,6 +169,7 @@ __all__ = [
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Described",
     "Engine",
     "FitMany",
     "Fold",
@@ -220,6 +181,7 @@ __all__ = [
     "GridResult",
     "Information",
     "Interrupted",
+    "KMeans",
     "LocalEngine",
     "Mixture",
     "Observed",
@@ -238,6 +200,7 @@ __all__ = [
     "RowShare",
     "RunLock",
     "Sample",
+    "Shape",
     "Source",
     "SourceChangedError",
     "StandardErrors",
@@ -251,6 +214,7 @@ __all__ = [
     "check_rows",
     "check_workers",
     "compare_weights",
+    "describe",
     "errors_from",
     "find_frame",
     "fisher_information",
@@ -260,6 +224,7 @@ __all__ = [
     "machine_factor",
     "machine_facts",
     "merge_components",
+    "observer_of",
     "pass_fold",
     "pass_seconds",
     "passes_left",
@@ -270,6 +235,7 @@ __all__ = [
     "resolvability",
     "resolvability_from",
     "run_grid",
+    "shape_of",
     "spool",
     "standard_errors",
     "unproject",

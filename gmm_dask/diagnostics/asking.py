@@ -18,9 +18,9 @@ from gmm_dask.first_pass import check_finite
 from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import open_engine
+from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Fold, batch
-from gmm_dask.weights import Free
 
 
 def fitted(model: Any) -> Any:
@@ -74,7 +74,7 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
         They are not what the model was fitted on.
     """
     data = model._ready(X)
-    parts = model._parts(sample_weight, noise)
+    parts = model._parts(sample_weight, noise, None)
     engine, source = open_engine(joined_source(data, parts))
     with engine:
         layout = parts.layout._replace(compute_dtype="float64")
@@ -82,15 +82,27 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
 
 
 def check_plain(mixture: Mixture, what: str) -> None:
-    """Raise ConfigError unless a mixture is Gaussian, with one group of free weights."""
-    if not isinstance(mixture.family, Gaussian):
+    """Raise ConfigError unless a mixture is one of free Gaussians with one group of free weights.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    what : str
+        Was asked for.
+    """
+    if type(mixture.family) is not Gaussian:
         raise ConfigError(
-            f"{what}: the components are {type(mixture.family).__name__}; derivatives are known "
-            "for Gaussian ones only"
+            f"{what}: components of the family {type(mixture.family).__name__} came; needed: "
+            "Gaussian ones without angles, background or held parameters"
         )
     if len(mixture.weights) > 1 or type(mixture.law) is not Free:
         raise ConfigError(
             f"{what}: the mixture has {len(mixture.weights)} groups of weights under the law "
             f"{type(mixture.law).__name__}; needed: one group of free weights. Fit once without "
-            "the law, or ask for each group alone"
+            "the law, or each group alone"
+        )
+    if mixture.temperature != 1:
+        raise ConfigError(
+            f"{what}: rows were assigned at temperature {mixture.temperature:g}, by which no "
+            "likelihood is maximised; needed: a soft fit"
         )
