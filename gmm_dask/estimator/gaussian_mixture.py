@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-
-from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.compound import shape_for
 from gmm_dask.estimator.groups import begun_from, grouped, name_groups
-from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
+from gmm_dask.estimator.running import grid_of, printer, warn_of
 from gmm_dask.estimator.settings import (
     check_settings,
     check_words,
@@ -23,8 +20,6 @@ from gmm_dask.estimator.stored import StoredMixture
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.inputs import open_engine
 from gmm_dask.many import run_grid
-from gmm_dask.search import Grid
-from gmm_dask.selection import Candidate
 from gmm_dask.state import CheckpointSettings
 
 
@@ -266,40 +261,6 @@ class GaussianMixture(StoredMixture):
         name_groups(self, names)
         warn_of(result)
         return self
-
-    def _describe(self, layout: RowLayout) -> None:
-        """Record what the rows of the fit were like."""
-        self.noise_type_ = layout.noise or "none"
-        self.weighted_ = layout.sample_weight
-
-    @classmethod
-    def from_candidate(
-        cls,
-        candidate: Candidate,
-        grid: Grid,
-        names: Sequence[str] | None = None,
-        groups: Sequence[Any] | None = None,
-    ) -> Self:
-        """Return a fitted estimator for one candidate of a grid.
-
-        Parameters
-        ----------
-        candidate : Candidate
-        grid : Grid
-        names : sequence of D str, optional
-            Names of the columns.
-        groups : sequence of G labels, optional
-            Names of the groups, in the order of their weights.
-        """
-        model = cls(**words_of(candidate, grid))
-        model._describe(layout_of(grid, candidate.mixture.n_columns))
-        model.n_features_in_ = candidate.mixture.n_columns
-        if names is not None:
-            model.feature_names_in_ = np.asarray(names, dtype=object)
-        model.seed_ = grid.seed
-        model._adopt(candidate)
-        name_groups(model, groups)
-        return model
 
     def fit_predict(
         self,
