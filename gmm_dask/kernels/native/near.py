@@ -1,0 +1,291 @@
+"""Log densities of rows that share a home: the components that can matter are few among many.
+
+A run is up to a tile of rows that lie nearest to one component, their home. Three bounds
+dismiss the others, with A the whitening of the spread within components:
+
+- every row of a run lies within a ball about its home, of radius ``max |(x - home) @ A|``, and
+  component j stretches lengths by at most s_j, so that its distance from any of these rows is at
+  least ``d_j(home) - s_j * radius``: a number for each pair of components, made once per pass;
+- the squared distance from component j is at least ``l_j |(x - mean_j) @ A|^2``;
+- with its precision P and d = mean_j - home, it is at least ``d^T P d - 2 d^T P (x - home) + l_j
+  |(x - home) @ A|^2``: linear in the row but for what is known.
+
+Each needs more work than the one before, and meets fewer components. What all of them leave is
+computed exactly. The squares of the last are taken about the home, so that no digit is lost where
+bounds matter; `rough` covers what rounding could do in a metric that is nearly singular.
+"""
+
+from __future__ import annotations
+
+from gmm_dask.kernels.native.addresses import Ptr
+from gmm_dask.kernels.native.code import Code
+from gmm_dask.kernels.native.flat import take
+from gmm_dask.kernels.native.key import Key
+from gmm_dask.kernels.native.lists import list_rows, numbers, write_numbers
+from gmm_dask.kernels.native.multiply import panel_size, products
+from gmm_dask.kernels.native.values import LANES, Int, Mask, Vec
+
+SKIPPED = 36.8
+"""Components with a share below e^-SKIPPED = 1.04e-16 of a row are skipped."""
+SLACK = 1e-9
+"""By which bounds are loosened, as a fraction of the squares that they are made of."""
+AT_ONCE = 4
+"""Rows that share what is loaded of eight components."""
+UNROLLED = 48
+"""Columns up to which a product is straight code."""
+FARTHEST = 1e300
+"""Of squared distances, so that radii are finite."""
+
+
+def enter(key: Key) -> str:
+    """Return the stage that meets the home: exact densities, and places in the common metric.
+
+    Arguments of the emitted function: flat (tile, padded), home (padded), constant, factor
+    (panel_size), metric (panel_size), white (tile / lanes, padded, lanes), level, dist (squared
+    distances), log_joint and top (tile), work and ROWS. Lanes behind the last row repeat it.
+    """
+    arguments = "flat home constant factor metric white level dist log_joint top work ROWS"
+    code, lanes = Code("enter", arguments, real=key.real), LANES
+    n, work = code.integer("ROWS"), code.ptr("work")
+
+    def rows(i: Int, _: list[Vec]) -> None:
+        some = [(i + lane).minimum(n - 1) for lane in range(lanes)]
+        take(code, key, some, code.ptr("home"), work, lanes)
+        result = work.at(key.padded * lanes)
+        code.call("squares", work, code.ptr("factor"), result)
+        value = code.ptr("constant").splat() - result.load()
+        value = code.maximum(value, code.const(key.real.lowest))
+        for name in ("level", "log_joint", "top"):
+            code.ptr(name).store(i, value)
+        white, total = code.ptr("white").at(i * key.padded), [code.const(0.0)]
+
+        def use(c: int, z: Vec) -> None:
+            white.store(c * lanes, z)
+            total[0] = code.fma(z, z, total[0])
+
+        products(code, key, work, lanes, code.ptr("metric"), use)
+        for c in range(key.n_columns, key.padded):
+            white.store(c * lanes, code.const(0.0))
+        farthest = code.const(FARTHEST)
+        code.ptr("dist").store(i, (farthest > total[0]).where(total[0], farthest))
+
+    code.loop(n, rows, step=lanes)
+    return code.text()
+
+
+def across(code: Code, value: Vec, larger: bool) -> Vec:
+    """Return the largest (or smallest) lane in all lanes."""
+    for apart in (4, 2, 1):
+        other = value.shuffle(value, [lane ^ apart for lane in range(LANES)])
+        value = (value > other).where(*((value, other) if larger else (other, value)))
+    return value
+
+
+def reach(key: Key) -> str:
+    """Return the stage that lists the components which neither bound dismisses for all rows.
+
+    Arguments of the emitted function: apart (K of whole vectors; distances of the home from each
+    component, in that component's metric), constants, stretch and loose (the same length; loose is
+    half the least squared stretch), places (K / lanes, D, lanes; means in the common metric), home
+    (D; that of the home), white, level and dist as made by `enter`, list (K and a vector more),
+    found (1; how many are listed), excess (a vector), K and ROWS.
+    """
+    arguments = "apart constants stretch loose places home white level dist list found excess K ROWS"
+    code = Code("reach", arguments, real=key.real)
+    least, radius = ball(code, key)
+    excess, low = code.ptr("excess"), code.const(key.real.lowest)
+
+    def block(j: Int, carry: list[Int]) -> list[Int]:
+        gap = code.ptr("apart").load(j) - code.ptr("stretch").load(j) * radius
+        gap = code.maximum(gap, code.const(0.0))
+        constant = code.ptr("constants").load(j)
+        near = code.fma(gap * code.const(-0.5), gap, constant) > least
+        excess.store(0, low)
+        code.when(near.bits().compare("ne", 0), lambda: all_rows(code, key, j))
+        kept = (constant + excess.load() > code.const(-SKIPPED)) & near
+        return [carry[0] + write_numbers(code, j, kept.bits(), code.ptr("list"), carry[0])]
+
+    count = code.loop(code.integer("K"), block, [code.constant(0)], step=LANES)[0]
+    save(code, code.ptr("found"), 0, count)
+    return code.text()
+
+
+def ball(code: Code, key: Key) -> tuple[Vec, Vec]:
+    """Return the lowest density that matters for any row, and the radius of the ball of all."""
+
+    def rows(i: Int, carry: list[Vec]) -> list[Vec]:
+        low, far = code.ptr("level").load(i), code.ptr("dist").load(i)
+        return [(low > carry[0]).where(carry[0], low), code.maximum(far, carry[1])]
+
+    first = [code.ptr("level").load(0), code.ptr("dist").load(0)]
+    low, far = code.loop(code.integer("ROWS"), rows, first, step=LANES)
+    kind, square = key.real.vec, across(code, far, larger=True)
+    root = code.emit(f"call {kind} @llvm.sqrt.v{LANES}f64({kind} {square.name})")
+    return across(code, low, larger=False) - code.const(SKIPPED), Vec(code, root, key.real)
+
+
+def all_rows(code: Code, key: Key, j: Int) -> None:
+    """Write how far bounds of eight components exceed the home's densities, at most, of any row."""
+    loose = code.ptr("loose").load(j)
+
+    def some(i: Int, carry: list[Vec]) -> list[Vec]:
+        group = i // LANES
+        lane = i - group * LANES
+        white = code.ptr("white").at(group * (LANES * key.padded)).at(lane)
+        level, best = code.ptr("level").at(i), carry[0]
+        for r, square in enumerate(squared_distances(code, key, j, white)):
+            value = code.fma(-loose, square * code.const(1 - SLACK), -level.splat(r))
+            best = code.maximum(value, best)
+        return [best]
+
+    lowest = code.const(key.real.lowest)
+    best = code.loop(code.integer("ROWS"), some, [lowest], step=AT_ONCE)[0]
+    code.ptr("excess").store(0, best)
+
+
+def squared_distances(code: Code, key: Key, j: Int, white: Ptr) -> list[Vec]:
+    """Return the squared distances of some rows from eight components, in the common metric."""
+    places = code.ptr("places").at(j * key.n_columns)
+
+    def columns(c: Int | int, sums: list[Vec], n_columns: int) -> list[Vec]:
+        sums = list(sums)
+        for n in range(n_columns):
+            delta = places.at((c + n) * LANES).load() - code.ptr("home").at(c).splat(n)
+            for r in range(AT_ONCE):
+                away = delta - white.at((c + n) * LANES).splat(r)
+                sums[r] = code.fma(away, away, sums[r])
+        return sums
+
+    sums, D = [code.const(0.0)] * AT_ONCE, key.n_columns
+    if D <= UNROLLED:
+        return columns(0, sums, D)
+    sums = code.loop(D // LANES * LANES, lambda c, now: columns(c, now, LANES), sums, step=LANES)
+    return columns(D // LANES * LANES, sums, D % LANES)
+
+
+def save(code: Code, at: Ptr, index: Int | int, value: Int) -> None:
+    """Store a 64-bit integer."""
+    code.line(f"store i64 {value.name}, ptr {at.at(index, 'i64').name}, align 8")
+
+
+def decide(key: Key) -> str:
+    """Return the stage that computes what matters of the listed components, in slots.
+
+    Arguments of the emitted function: flat (tile, padded), white, level and dist as made by
+    `enter`, list and found as made by `reach`, whites (K, padded; means in the common metric),
+    constants, loose, rough (K; what rounding may cost of a square), precisions (K, D, padded; in
+    the common metric), centres (K, padded), factors (K, panel_size), log_joint (slots, tile), which
+    (the component of each slot), top (tile), work, index, delta and gradient (padded), the home's
+    number HOME, and ROWS. Slot 0 is the home's; `found` becomes the number of slots.
+    """
+    arguments = (
+        "flat white level dist list found whites constants loose rough precisions centres "
+        "factors log_joint which top work index delta gradient HOME ROWS"
+    )
+    code = Code("decide", arguments, real=key.real)
+    home, which, found = code.integer("HOME"), code.ptr("which"), code.ptr("found")
+    save(code, which, 0, home)
+
+    def component(a: Int, carry: list[Int]) -> list[Int]:
+        j, slot = code.ptr("list").number(a), carry[0]
+        save(code, which, slot, j)
+        save(code, found, 1, code.constant(0))
+        out = code.ptr("log_joint").at(slot * key.tile)
+        code.when(j.compare("ne", home), lambda: closer(code, key, j, home, out))
+        return [slot + found.number(1).minimum(1)]
+
+    one = code.constant(1)
+    slots = code.loop(found.number(0), component, [one])
+    save(code, found, 0, slots[0])
+    return code.text()
+
+
+def difference(code: Code, key: Key, j: Int, home: Int) -> Vec:
+    """Write the difference of two means in the common metric; return its square in all lanes."""
+    mine, theirs = (code.ptr("whites").at(k * key.padded) for k in (j, home))
+    total = code.const(0.0)
+    for c in range(0, key.padded, LANES):
+        step = mine.load(c) - theirs.load(c)
+        code.ptr("delta").store(c, step)
+        total = code.fma(step, step, total)
+    return summed(code, total)
+
+
+def product(code: Code, key: Key, i: Int, along: Ptr) -> Vec:
+    """Return the products of rows, in the common metric about their home, with a vector."""
+    white = code.ptr("white").at(i * key.padded)
+
+    def columns(c: Int | int, sums: list[Vec], n_columns: int = LANES) -> list[Vec]:
+        by, here, sums = along.at(c), white.at(c * LANES), list(sums)
+        for n in range(n_columns):
+            sums[n % 2] = code.fma(here.load(n * LANES), by.splat(n), sums[n % 2])
+        return sums
+
+    sums = [code.const(0.0), code.const(0.0)]
+    if key.n_columns <= UNROLLED:
+        even, odd = columns(0, sums, key.n_columns)
+    else:
+        even, odd = code.loop(key.padded, columns, sums, step=LANES)
+    return even + odd
+
+
+def closer(code: Code, key: Key, j: Int, home: Int, out: Ptr) -> None:
+    """Look at rows with the precision of component j, and compute what still matters."""
+    apart = difference(code, key, j, home)
+    square = slope(code, key, j)
+    constant = code.fma(square, code.const(-0.5), code.ptr("constants").splat(j))
+    loose, rough = code.ptr("loose").splat(j), code.ptr("rough").splat(j)
+
+    def matters(i: Int, _: list[Vec]) -> tuple[Mask, list[Vec]]:
+        dist, level = code.ptr("dist").load(i), code.ptr("level").load(i)
+        bound = constant + product(code, key, i, code.ptr("gradient"))
+        bound = code.fma(-loose, dist, code.fma(rough, dist + apart, bound))
+        out.store(i, code.const(key.real.lowest))
+        some = code.first_lanes(code.integer("ROWS") - i)
+        return (bound > level - code.const(SKIPPED)) & some, []
+
+    count, _ = list_rows(code, code.integer("ROWS"), matters, code.ptr("index"))
+    save(code, code.ptr("found"), 1, count)
+    code.when(count.compare("sgt", 0), lambda: compute(code, key, j, count, out))
+
+
+def slope(code: Code, key: Key, j: Int) -> Vec:
+    """Write the gradient P d of a density's exponent at the home; return d^T P d in all lanes."""
+    precision = code.ptr("precisions").at(j * (key.n_columns * key.padded))
+    delta, total = code.ptr("delta"), code.const(0.0)
+    for c in range(0, key.padded, LANES):
+
+        def add(i: Int, sums: list[Vec], c: int = c) -> list[Vec]:
+            row = precision.at(i * key.padded).load(c)
+            return [code.fma(delta.splat(i), row, sums[0])]
+
+        part = code.loop(key.n_columns, add, [code.const(0.0)])[0]
+        code.ptr("gradient").store(c, part)
+        total = code.fma(part, delta.load(c), total)
+    return summed(code, total)
+
+
+def summed(code: Code, total: Vec) -> Vec:
+    """Return the sum of the lanes in all lanes."""
+    for apart in (4, 2, 1):
+        total = total + total.shuffle(total, [lane ^ apart for lane in range(LANES)])
+    return total
+
+
+def compute(code: Code, key: Key, j: Int, count: Int, out: Ptr) -> None:
+    """Compute the exact densities of the rows that `index` lists."""
+    centre = code.ptr("centres").at(j * key.padded)
+    factor = code.ptr("factors").at(j * panel_size(key.n_columns))
+    work, top = code.ptr("work"), code.ptr("top")
+
+    def some(a: Int, _: list[Vec]) -> None:
+        rows = numbers(code.ptr("index").at(a, "i64"), LANES)
+        take(code, key, rows, centre, work, LANES)
+        result = work.at(key.padded * LANES)
+        code.call("squares", work, factor, result)
+        value = code.ptr("constants").splat(j) - result.load()
+        value = code.maximum(value, code.const(key.real.lowest))
+        out.put(rows, value)
+        top.put(rows, code.maximum(value, top.pick(rows)))
+
+    code.loop(count, some, step=LANES)

@@ -1,0 +1,217 @@
+"""Homes and runs: what a pass over rows near many components needs to know beforehand.
+
+With hundreds of separated components all but a few of a row's densities are 0 to double
+precision. Rows are put in the order of the component that they lie nearest to, their home, and
+met in runs of one home, against what bounds leave of the other components (`native.near`). What is
+skipped has less than e^-36.8 = 1.04e-16 of a row's density for each component, so that the
+log-likelihood of a row is too small by at most `error_bound`, which is of the order of rounding.
+
+Homes decide about time alone: any order of the rows gives the same sums but for rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from gmm_dask.blocks import FloatArray, IntArray
+from gmm_dask.kernels.call import Piece, call, key_of
+from gmm_dask.kernels.densities import log_prob
+from gmm_dask.kernels.homes import Homes, homes_of
+from gmm_dask.kernels.layout import HALF, Layout, in_line, layout, padded
+from gmm_dask.kernels.methods import Method, choose
+from gmm_dask.kernels.native.multiply import panels
+from gmm_dask.kernels.native.near import SKIPPED
+from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.types import EStepSums, GaussianPrepared
+from gmm_dask.kernels.unpack import empty_sums, moments_of
+
+ROUND = 1e-6
+"""By which lengths are loosened, so that rounding never dismisses wrongly."""
+ROUGH = 1e-12
+"""And squared lengths, as a fraction of the largest that they could be."""
+AT_ONCE = 16384
+"""Rows that are put in order at once."""
+LOOKED_AT = 64
+"""Components whose neighbourhood is looked at before the method is chosen."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """A mixture of many components, ready to meet rows in runs.
+
+    Parameters
+    ----------
+    layout : Layout
+    homes : Homes
+    """
+
+    layout: Layout
+    homes: Homes
+
+
+def error_bound(n_components: int) -> float:
+    """Return by how much the log density of a row may be too small, in nats."""
+    return float(n_components * np.exp(-SKIPPED))
+
+
+def near_of(prepared: GaussianPrepared, base: Layout) -> Near | None:
+    """Return what a pass by runs needs; None where another row of the table serves better.
+
+    Parameters
+    ----------
+    prepared : GaussianPrepared
+    base : Layout
+        What is used otherwise.
+    """
+    A, D = base.means.shape
+    if base.method.form != "full" or prepared.covariance_type != "full":
+        return None
+    method = choose("full", D, 0, base.method.compute, n_components=A)
+    if method.row != "near":
+        return None
+    apart = distances(prepared, base)
+    if not pays(apart, base.arrays["constants"], D):
+        return None
+    return _near(prepared, base, method, apart)
+
+
+def distances(prepared: GaussianPrepared, base: Layout) -> FloatArray:
+    """Return the distances (A, A) of each mean (row) from each component, in its deviations."""
+    A, D = base.means.shape
+    alone = prepared._replace(
+        shift=np.zeros(D),
+        scale=np.ones(D),
+        means=prepared.means[base.alive],
+        factor=prepared.factor[base.alive],
+        log_norm=np.zeros(A),
+    )
+    half = log_prob(alone, layout(alone, np.zeros(A)), alone.means)
+    result: FloatArray = np.sqrt(np.maximum(-2.0 * half, 0.0))
+    return result
+
+
+def pays(apart: FloatArray, constants: FloatArray, n_columns: int) -> bool:
+    """Return whether few enough components are expected to matter for a row.
+
+    As in `projection.surviving`: a row of component h has about the squared distance a^2 + D from
+    component j, a the distance of its mean, with a standard deviation of about sqrt(4 a^2 + 2 D).
+    """
+    some = apart[:: max(1, len(apart) // LOOKED_AT)]
+    of_row = constants[:: max(1, len(apart) // LOOKED_AT)] - 0.5 * n_columns
+    allowed = 2.0 * (SKIPPED + constants[None, :] - of_row[:, None])
+    squares = np.minimum(some, 1e100) ** 2
+    z = (allowed - squares - n_columns) / np.sqrt(4.0 * squares + 2.0 * n_columns)
+    return float(ndtr(z).mean()) < MOST_LEFT
+
+
+MOST_LEFT = 0.05
+"""Share of the components that may matter for a row: beyond it, whole tiles are faster."""
+
+
+def _near(
+    prepared: GaussianPrepared, base: Layout, method: Method, apart: FloatArray
+) -> Near:
+    """Return a mixture ready for runs."""
+    factors, weights = prepared.factor[base.alive], base.arrays["constants"]
+    means, D = base.means, base.means.shape[1]
+    metric, precisions, shortest, longest = common_metric(factors)
+    whites = means @ metric
+    arrays = {
+        "shift": padded(prepared.shift, LANES),
+        "inverse_scale": padded(1.0 / prepared.scale, LANES),
+        "centres": padded(means, LANES),
+        "constants": behind(weights, -np.inf),
+        "factors": panels(HALF * factors),
+        "metric": panels(metric[None])[0],
+        "whites": padded(whites, LANES),
+        "apart": padded(np.maximum(apart * (1 - ROUND) - ROUND, 0.0), LANES),
+        "stretch": padded(longest * (1 + ROUND), LANES),
+        "loose": padded(0.5 * (shortest * (1 - ROUND)) ** 2, LANES),
+        "places": padded(whites.T, LANES).reshape(D, -1, LANES).transpose(1, 0, 2),
+        "rough": ROUGH * longest**2,
+        "precisions": padded(precisions, LANES),
+    }
+    lined = {name: in_line(array, np.float64) for name, array in arrays.items()}
+    made = Layout(method, prepared, base.alive, base.offset, means, lined)
+    return Near(made, homes_of(prepared, metric, whites, weights, shortest, longest))
+
+
+def behind(array: FloatArray, fill: float) -> FloatArray:
+    """Return an array up to a whole number of vectors."""
+    return np.pad(array, (0, -len(array) % LANES), constant_values=fill)
+
+
+def common_metric(factors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return the whitening A (D, D) of the pooled covariance, and how components stretch it.
+
+    Returns
+    -------
+    metric : (D, D)
+        Upper triangular.
+    precisions : (A, D, D)
+        Of the components, in this metric.
+    shortest, longest : (A,)
+        The length of ``y @ U_k`` is between ``shortest * |y @ metric|`` and ``longest * ...``.
+    """
+    spread = np.linalg.inv(factors)
+    pooled = np.einsum("kij,kil->jl", spread, spread) / len(factors)
+    lower = np.linalg.cholesky(pooled)
+    metric = np.triu(np.linalg.inv(lower).T)
+    stretched = np.matmul(lower.T, factors)
+    precisions = np.matmul(stretched, stretched.transpose(0, 2, 1))
+    values = np.linalg.eigvalsh(precisions)
+    return metric, precisions, np.sqrt(np.maximum(values[:, 0], 0.0)), np.sqrt(values[:, -1])
+
+
+def runs_of(near: Near, rows: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
+    """Return the order of rows (n,) and their runs (R, 3): first, number and home."""
+    home, far = near.homes.of(rows)
+    key = home + len(near.layout.means) * far
+    order = np.argsort(key, kind="stable")
+    sorted_key = key[order]
+    first = np.flatnonzero(np.diff(sorted_key, prepend=-1))
+    length = np.diff(np.append(first, len(rows)))
+    tile = near.layout.method.tile
+    parts = -(-length // tile)
+    which = np.repeat(np.arange(len(first)), parts)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(parts) - parts, parts)
+    size = -(-length // parts)
+    start = first[which] + nth * size[which]
+    stop = np.minimum(start + size[which], first[which] + length[which])
+    runs = np.stack([start, stop - start, home[order][start]], axis=1)
+    return order, runs[runs[:, 1] > 0].astype(np.int64)
+
+
+def sums_of(near: Near, rows: npt.NDArray[Any]) -> tuple[EStepSums, IntArray]:
+    """Return the E-step sums of rows (n, D), n > 0, and the numbers of rows which they lack."""
+    order, runs = runs_of(near, rows)
+    made = near.layout
+    key = key_of("e_step", made, rows, hard=False)
+    sums = empty_sums(key, made)
+    top, total = np.empty((2, len(runs), LANES))
+    bits = np.zeros((len(runs), made.method.tile // LANES), dtype=np.uint8)
+    stops = np.searchsorted(runs[:, 0], np.arange(0, len(rows), AT_ONCE))
+    for first, last in pairwise([*stops, len(runs)]):
+        some = runs[first:last].copy()
+        if not len(some):
+            continue
+        start, stop = some[0, 0], some[-1, 0] + some[-1, 1]
+        some[:, 0] -= start
+        piece = Piece(rows[order[start:stop]], 0, len(some))
+        K = -(-len(made.means) // LANES) * LANES
+        counts = np.array([len(some), K, len(made.means)], dtype=np.int64)
+        of_run = {"top": top[first:], "total": total[first:], "lost": bits[first:]}
+        call(key, made, piece, counts=counts, runs=some, **of_run, **sums)
+    run, at = np.nonzero(np.unpackbits(bits, axis=1, bitorder="little"))
+    lost = order[runs[run, 0] + at]
+    n = len(rows) - len(lost)
+    log_likelihood = top.sum() + np.log(total).sum() + n * made.offset
+    count, moments = moments_of(made, key, **sums)
+    of_rows = np.asarray(log_likelihood), np.asarray(float(n))
+    return EStepSums(*of_rows, count[None, :], moments, np.zeros(())), np.sort(lost)
