@@ -19,13 +19,13 @@ ROUNDS = 5
 """Of Lloyd's algorithm over the means of the components."""
 AT_ONCE = 4096
 """Rows that look for their homes at once."""
-MARGIN = 6.0
-"""A component belongs to each cell that rows within 3 deviations of it may choose."""
+MARGIN = 3.0
+"""A component belongs to each cell that rows within 1.5 deviations of it may choose."""
 WIDE = 0.25
 """Components of a smaller precision than this share of the median are looked at in every cell."""
 FAR = 1e100
 """Coordinates are drawn in to it."""
-UNEXPLAINED = 9.0
+UNEXPLAINED = 12.0
 """Standard deviations of a squared distance."""
 
 

@@ -88,9 +88,9 @@ def reach(key: Key) -> str:
     component, in that component's metric), constants, stretch and loose (the same length; loose is
     half the least squared stretch), places (K / lanes, D, lanes; means in the common metric), home
     (D; that of the home), white, level and dist as made by `enter`, list (K and a vector more),
-    found (1; how many are listed), excess (a vector), K and ROWS.
+    found (1; how many are listed), excess (a vector), delta (D, lanes), K and ROWS.
     """
-    arguments = "apart constants stretch loose places home white level dist list found excess K ROWS"
+    arguments = "apart constants stretch loose places home white level dist list found excess delta K ROWS"
     code = Code("reach", arguments, real=key.real)
     least, radius = ball(code, key)
     excess, low = code.ptr("excess"), code.const(key.real.lowest)
@@ -126,14 +126,20 @@ def ball(code: Code, key: Key) -> tuple[Vec, Vec]:
 
 def all_rows(code: Code, key: Key, j: Int) -> None:
     """Write how far bounds of eight components exceed the home's densities, at most, of any row."""
-    loose = code.ptr("loose").load(j)
+    loose, places = code.ptr("loose").load(j), code.ptr("places").at(j * key.n_columns)
+
+    def shift(c: Int, _: list[Vec]) -> None:
+        about = places.at(c * LANES).load() - code.ptr("home").splat(c)
+        code.ptr("delta").at(c * LANES).store(0, about)
+
+    code.loop(key.n_columns, shift)
 
     def some(i: Int, carry: list[Vec]) -> list[Vec]:
         group = i // LANES
         lane = i - group * LANES
         white = code.ptr("white").at(group * (LANES * key.padded)).at(lane)
         level, best = code.ptr("level").at(i), carry[0]
-        for r, square in enumerate(squared_distances(code, key, j, white)):
+        for r, square in enumerate(squared_distances(code, key, white)):
             value = code.fma(-loose, square * code.const(1 - SLACK), -level.splat(r))
             best = code.maximum(value, best)
         return [best]
@@ -143,14 +149,13 @@ def all_rows(code: Code, key: Key, j: Int) -> None:
     code.ptr("excess").store(0, best)
 
 
-def squared_distances(code: Code, key: Key, j: Int, white: Ptr) -> list[Vec]:
+def squared_distances(code: Code, key: Key, white: Ptr) -> list[Vec]:
     """Return the squared distances of some rows from eight components, in the common metric."""
-    places = code.ptr("places").at(j * key.n_columns)
 
     def columns(c: Int | int, sums: list[Vec], n_columns: int) -> list[Vec]:
         sums = list(sums)
         for n in range(n_columns):
-            delta = places.at((c + n) * LANES).load() - code.ptr("home").at(c).splat(n)
+            delta = code.ptr("delta").at((c + n) * LANES).load()
             for r in range(AT_ONCE):
                 away = delta - white.at((c + n) * LANES).splat(r)
                 sums[r] = code.fma(away, away, sums[r])
@@ -253,15 +258,17 @@ def slope(code: Code, key: Key, j: Int) -> Vec:
     """Write the gradient P d of a density's exponent at the home; return d^T P d in all lanes."""
     precision = code.ptr("precisions").at(j * (key.n_columns * key.padded))
     delta, total = code.ptr("delta"), code.const(0.0)
-    for c in range(0, key.padded, LANES):
+    for first in range(0, key.padded, 4 * LANES):
+        some = range(first, min(first + 4 * LANES, key.padded), LANES)
 
-        def add(i: Int, sums: list[Vec], c: int = c) -> list[Vec]:
-            row = precision.at(i * key.padded).load(c)
-            return [code.fma(delta.splat(i), row, sums[0])]
+        def add(i: Int, sums: list[Vec], some: range = some) -> list[Vec]:
+            row, by = precision.at(i * key.padded), delta.splat(i)
+            return [code.fma(by, row.load(c), one) for c, one in zip(some, sums, strict=True)]
 
-        part = code.loop(key.n_columns, add, [code.const(0.0)])[0]
-        code.ptr("gradient").store(c, part)
-        total = code.fma(part, delta.load(c), total)
+        parts = code.loop(key.n_columns, add, [code.const(0.0) for _ in some])
+        for c, part in zip(some, parts, strict=True):
+            code.ptr("gradient").store(c, part)
+            total = code.fma(part, delta.load(c), total)
     return summed(code, total)
 
 

@@ -49,7 +49,7 @@ def near(p: Pass, home: Int, rows: Int) -> None:
     apart = p.at["apart"].at(home * p.valid)
     table = [p.at[name] for name in "constants stretch loose places".split()]
     here = p.at["whites"].at(home * padded)
-    rooms = [p.room(name) for name in "white level dist list found gradient".split()]
+    rooms = [p.room(name) for name in "white level dist list found gradient deltas".split()]
     p.code.call("reach", apart, *table, here, *rooms, p.valid, rows)
     read = "flat white level dist list found *whites *constants *loose *rough *precisions"
     p.call("decide", f"{read} *centres *factors log_joint which top work index delta gradient", home, rows)
