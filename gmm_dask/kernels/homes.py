@@ -84,38 +84,40 @@ def best(features: FloatArray, scores: FloatArray, members: IntArray) -> tuple[I
     return members[at], found[np.arange(len(at)), at]
 
 
-def homes_of(
-    prepared: GaussianPrepared,
-    metric: FloatArray,
-    whites: FloatArray,
-    constants: FloatArray,
-    shortest: FloatArray,
-    longest: FloatArray,
-) -> Homes:
-    """Return what guesses need of a mixture.
+class Places(NamedTuple):
+    """Components in the common metric."""
 
-    Parameters
-    ----------
-    metric : (D, D)
-    whites : (A, D)
-        The means in the common metric.
-    constants : (A,)
-        Log joint densities at the means.
-    shortest, longest : (A,)
-        Of the lengths of a unit of the common metric in each component's own.
+    means: FloatArray
+    """(A, D)."""
+    constants: FloatArray
+    """(A,) log joint densities at the means."""
+    shortest: FloatArray
+    """(A,), and `longest`: a unit of the common metric in each component's own."""
+    longest: FloatArray
+
+
+def homes_of(
+    prepared: GaussianPrepared, metric: FloatArray, places: Places
+) -> tuple[Homes, IntArray]:
+    """Return what guesses need of a mixture, and an order of components, neighbours together.
+
+    The guesses are of places in that order.
     """
+    centres = gathered(places.means, max(2, round(np.sqrt(len(places.means)))))
+    order = np.argsort(squared(places.means, centres).argmin(axis=1), kind="stable")
+    means, constants, shortest, longest = (array[order] for array in places)
     precision = np.maximum(shortest * longest, np.finfo(np.float64).tiny)
-    centres = gathered(whites, max(2, round(np.sqrt(len(whites)))))
-    squares = squared(whites, centres)
+    squares = squared(means, centres)
     apart = np.sqrt(squared(centres, centres))
     nearest = squares.argmin(axis=1)
-    margin = squares - squares[np.arange(len(whites)), nearest, None]
+    margin = squares - squares[np.arange(len(means)), nearest, None]
     belongs = margin <= MARGIN * apart[nearest]
     belongs |= (precision < WIDE * np.median(precision))[:, None]
     members = tuple(np.flatnonzero(column) for column in belongs.T)
-    scores = ranks(whites, constants, precision)
+    scores = ranks(means, constants, precision)
     cells = ranks(centres, np.zeros(len(centres)), np.ones(len(centres)))
-    return Homes(prepared.shift, 1.0 / prepared.scale, metric, cells, scores, members, constants)
+    shift, inverse = prepared.shift, 1.0 / prepared.scale
+    return Homes(shift, inverse, metric, cells, scores, members, constants), order
 
 
 def ranks(centres: FloatArray, constants: FloatArray, precision: FloatArray) -> FloatArray:

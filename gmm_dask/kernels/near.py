@@ -22,7 +22,7 @@ from scipy.special import ndtr
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.kernels.call import Piece, call, key_of
 from gmm_dask.kernels.densities import log_prob
-from gmm_dask.kernels.homes import Homes, homes_of
+from gmm_dask.kernels.homes import Homes, Places, homes_of
 from gmm_dask.kernels.layout import HALF, Layout, in_line, layout, padded
 from gmm_dask.kernels.methods import Method, choose
 from gmm_dask.kernels.native.multiply import panels
@@ -118,17 +118,19 @@ def _near(
     prepared: GaussianPrepared, base: Layout, method: Method, apart: FloatArray
 ) -> Near:
     """Return a mixture ready for runs."""
-    factors, weights = prepared.factor[base.alive], base.arrays["constants"]
-    means, D = base.means, base.means.shape[1]
-    metric, precisions, shortest, longest = common_metric(factors)
-    whites = means @ metric
+    metric, precisions, shortest, longest = common_metric(base.means, prepared.factor[base.alive])
+    places = Places(base.means @ metric, base.arrays["constants"], shortest, longest)
+    homes, order = homes_of(prepared, metric, places)
+    apart, precisions = apart[np.ix_(order, order)], precisions[order]
+    whites, constants, shortest, longest = (array[order] for array in places)
+    alive, means, D = base.alive[order], base.means[order], base.means.shape[1]
     arrays = {
         "shift": padded(prepared.shift, LANES),
         "inverse_scale": padded(1.0 / prepared.scale, LANES),
         "centres": padded(means, LANES),
-        "constants": behind(weights, -np.inf),
-        "factors": panels(HALF * factors),
-        "metric": panels(metric[None])[0],
+        "constants": behind(constants, -np.inf),
+        "factors": panels(HALF * prepared.factor[alive]),
+        "metric": padded(metric, LANES).reshape(D, -1, LANES).transpose(1, 0, 2),
         "whites": padded(whites, LANES),
         "apart": padded(np.maximum(apart * (1 - ROUND) - ROUND, 0.0), LANES),
         "stretch": padded(longest * (1 + ROUND), LANES),
@@ -138,8 +140,7 @@ def _near(
         "precisions": padded(precisions, LANES),
     }
     lined = {name: in_line(array, np.float64) for name, array in arrays.items()}
-    made = Layout(method, prepared, base.alive, base.offset, means, lined)
-    return Near(made, homes_of(prepared, metric, whites, weights, shortest, longest))
+    return Near(Layout(method, prepared, alive, base.offset, means, lined), homes)
 
 
 def behind(array: FloatArray, fill: float) -> FloatArray:
@@ -147,13 +148,20 @@ def behind(array: FloatArray, fill: float) -> FloatArray:
     return np.pad(array, (0, -len(array) % LANES), constant_values=fill)
 
 
-def common_metric(factors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return the whitening A (D, D) of the pooled covariance, and how components stretch it.
+def common_metric(
+    means: FloatArray, factors: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return a metric in which the pooled covariance is round, and how components stretch it.
+
+    Parameters
+    ----------
+    means : (A, D)
+    factors : (A, D, D)
 
     Returns
     -------
     metric : (D, D)
-        Upper triangular.
+        Rows times this; the columns that separate the means best first.
     precisions : (A, D, D)
         Of the components, in this metric.
     shortest, longest : (A,)
@@ -162,11 +170,13 @@ def common_metric(factors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArr
     spread = np.linalg.inv(factors)
     pooled = np.einsum("kij,kil->jl", spread, spread) / len(factors)
     lower = np.linalg.cholesky(pooled)
-    metric = np.triu(np.linalg.inv(lower).T)
-    stretched = np.matmul(lower.T, factors)
+    whitening = np.linalg.inv(lower).T
+    places = (means - means.mean(axis=0)) @ whitening
+    turn = np.linalg.eigh(places.T @ places)[1][:, ::-1]
+    stretched = np.matmul((lower @ turn).T, factors)
     precisions = np.matmul(stretched, stretched.transpose(0, 2, 1))
     values = np.linalg.eigvalsh(precisions)
-    return metric, precisions, np.sqrt(np.maximum(values[:, 0], 0.0)), np.sqrt(values[:, -1])
+    return whitening @ turn, precisions, np.sqrt(np.maximum(values[:, 0], 0)), np.sqrt(values[:, -1])
 
 
 def runs_of(near: Near, rows: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:

@@ -17,12 +17,14 @@ bounds matter; `rough` covers what rounding could do in a metric that is nearly 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
 from gmm_dask.kernels.native.flat import take
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import list_rows, numbers, write_numbers
-from gmm_dask.kernels.native.multiply import panel_size, products
+from gmm_dask.kernels.native.multiply import above, panel_size
 from gmm_dask.kernels.native.values import LANES, Int, Mask, Vec
 
 SKIPPED = 36.8
@@ -41,10 +43,11 @@ def enter(key: Key) -> str:
     """Return the stage that meets the home: exact densities, and places in the common metric.
 
     Arguments of the emitted function: flat (tile, padded), home (padded), constant, factor
-    (panel_size), metric (panel_size), white (tile / lanes, padded, lanes), level, dist (squared
-    distances), log_joint and top (tile), work and ROWS. Lanes behind the last row repeat it.
+    (panel_size), metric (padded / lanes, D, lanes), white (tile / lanes, padded, lanes), rest (the
+    lengths along all but the leading columns), level, dist (squared lengths), log_joint and top
+    (tile), work and ROWS. Lanes behind the last row repeat it.
     """
-    arguments = "flat home constant factor metric white level dist log_joint top work ROWS"
+    arguments = "flat home constant factor metric white rest level dist log_joint top work ROWS"
     code, lanes = Code("enter", arguments, real=key.real), LANES
     n, work = code.integer("ROWS"), code.ptr("work")
 
@@ -57,20 +60,40 @@ def enter(key: Key) -> str:
         value = code.maximum(value, code.const(key.real.lowest))
         for name in ("level", "log_joint", "top"):
             code.ptr(name).store(i, value)
-        white, total = code.ptr("white").at(i * key.padded), [code.const(0.0)]
-
-        def use(c: int, z: Vec) -> None:
+        white, total, rest = code.ptr("white").at(i * key.padded), code.const(0.0), code.const(0.0)
+        for c, z in common_metric(code, key, work):
             white.store(c * lanes, z)
-            total[0] = code.fma(z, z, total[0])
-
-        products(code, key, work, lanes, code.ptr("metric"), use)
-        for c in range(key.n_columns, key.padded):
-            white.store(c * lanes, code.const(0.0))
+            total = code.fma(z, z, total)
+            rest = code.fma(z, z, rest) if c >= leading(key) else rest
         farthest = code.const(FARTHEST)
-        code.ptr("dist").store(i, (farthest > total[0]).where(total[0], farthest))
+        code.ptr("dist").store(i, (farthest > total).where(total, farthest))
+        code.ptr("rest").store(i, root(code, rest))
 
     code.loop(n, rows, step=lanes)
     return code.text()
+
+
+def leading(key: Key) -> int:
+    """Return how many columns of the common metric are compared one by one in `reach`."""
+    return key.n_columns if key.n_columns <= 16 else max(8, key.n_columns // 4)
+
+
+def common_metric(code: Code, key: Key, rows: Ptr) -> Iterator[tuple[int, Vec]]:
+    """Yield the columns of a vector of rows in the common metric, zeros behind the last."""
+    at_once = min(LANES, key.registers)
+    for start in range(0, key.padded, LANES):
+        panel = code.ptr("metric").at(start * key.n_columns), key.n_columns, LANES
+        for first in range(0, LANES, at_once):
+            some = range(first, min(first + at_once, LANES))
+            sums = above(code, rows, LANES, panel, some)
+            yield from ((start + c, z) for c, z in zip(some, sums, strict=True))
+
+
+def root(code: Code, square: Vec) -> Vec:
+    """Return the square root."""
+    kind = square.kind
+    text = f"call {kind} @llvm.sqrt.v{LANES}f64({kind} {square.name})"
+    return Vec(code, code.emit(text), square.real)
 
 
 def across(code: Code, value: Vec, larger: bool) -> Vec:
@@ -87,10 +110,10 @@ def reach(key: Key) -> str:
     Arguments of the emitted function: apart (K of whole vectors; distances of the home from each
     component, in that component's metric), constants, stretch and loose (the same length; loose is
     half the least squared stretch), places (K / lanes, D, lanes; means in the common metric), home
-    (D; that of the home), white, level and dist as made by `enter`, list (K and a vector more),
+    (D; that of the home), white, rest, level and dist as made by `enter`, list (K and a vector more),
     found (1; how many are listed), excess (a vector), delta (D, lanes), K and ROWS.
     """
-    arguments = "apart constants stretch loose places home white level dist list found excess delta K ROWS"
+    arguments = "apart constants stretch loose places home white rest level dist list found excess delta K ROWS"
     code = Code("reach", arguments, real=key.real)
     least, radius = ball(code, key)
     excess, low = code.ptr("excess"), code.const(key.real.lowest)
@@ -119,20 +142,24 @@ def ball(code: Code, key: Key) -> tuple[Vec, Vec]:
 
     first = [code.ptr("level").load(0), code.ptr("dist").load(0)]
     low, far = code.loop(code.integer("ROWS"), rows, first, step=LANES)
-    kind, square = key.real.vec, across(code, far, larger=True)
-    root = code.emit(f"call {kind} @llvm.sqrt.v{LANES}f64({kind} {square.name})")
-    return across(code, low, larger=False) - code.const(SKIPPED), Vec(code, root, key.real)
+    radius = root(code, across(code, far, larger=True))
+    return across(code, low, larger=False) - code.const(SKIPPED), radius
 
 
 def all_rows(code: Code, key: Key, j: Int) -> None:
     """Write how far bounds of eight components exceed the home's densities, at most, of any row."""
     loose, places = code.ptr("loose").load(j), code.ptr("places").at(j * key.n_columns)
 
-    def shift(c: Int, _: list[Vec]) -> None:
+    P, D = leading(key), key.n_columns
+
+    def shift(c: Int, sums: list[Vec]) -> list[Vec]:
         about = places.at(c * LANES).load() - code.ptr("home").splat(c)
         code.ptr("delta").at(c * LANES).store(0, about)
+        return [code.fma(about, about, one) for one in sums]
 
-    code.loop(key.n_columns, shift)
+    code.loop(P, shift)
+    zero = [code.const(0.0)]
+    beyond = root(code, code.loop(D, shift, zero, start=P)[0]) if P < D else None
 
     def some(i: Int, carry: list[Vec]) -> list[Vec]:
         group = i // LANES
@@ -140,6 +167,9 @@ def all_rows(code: Code, key: Key, j: Int) -> None:
         white = code.ptr("white").at(group * (LANES * key.padded)).at(lane)
         level, best = code.ptr("level").at(i), carry[0]
         for r, square in enumerate(squared_distances(code, key, white)):
+            if beyond is not None:
+                gap = beyond - code.ptr("rest").at(i).splat(r)
+                square = code.fma(gap, gap, square)
             value = code.fma(-loose, square * code.const(1 - SLACK), -level.splat(r))
             best = code.maximum(value, best)
         return [best]
@@ -150,7 +180,7 @@ def all_rows(code: Code, key: Key, j: Int) -> None:
 
 
 def squared_distances(code: Code, key: Key, white: Ptr) -> list[Vec]:
-    """Return the squared distances of some rows from eight components, in the common metric."""
+    """Return squared distances of some rows from eight components, along the leading columns."""
 
     def columns(c: Int | int, sums: list[Vec], n_columns: int) -> list[Vec]:
         sums = list(sums)
@@ -161,11 +191,12 @@ def squared_distances(code: Code, key: Key, white: Ptr) -> list[Vec]:
                 sums[r] = code.fma(away, away, sums[r])
         return sums
 
-    sums, D = [code.const(0.0)] * AT_ONCE, key.n_columns
-    if D <= UNROLLED:
-        return columns(0, sums, D)
-    sums = code.loop(D // LANES * LANES, lambda c, now: columns(c, now, LANES), sums, step=LANES)
-    return columns(D // LANES * LANES, sums, D % LANES)
+    sums, P = [code.const(0.0)] * AT_ONCE, leading(key)
+    if P <= UNROLLED:
+        return columns(0, sums, P)
+    whole = P // LANES * LANES
+    sums = code.loop(whole, lambda c, now: columns(c, now, LANES), sums, step=LANES)
+    return columns(whole, sums, P % LANES)
 
 
 def save(code: Code, at: Ptr, index: Int | int, value: Int) -> None:
@@ -235,8 +266,28 @@ def product(code: Code, key: Key, i: Int, along: Ptr) -> Vec:
 
 
 def closer(code: Code, key: Key, j: Int, home: Int, out: Ptr) -> None:
-    """Look at rows with the precision of component j, and compute what still matters."""
+    """Look at all columns of the common metric, and go on where they leave a row."""
     apart = difference(code, key, j, home)
+
+    def choose(i: Int, _: list[Vec]) -> tuple[Mask, list[Vec]]:
+        return may_matter(code, key, i, j, apart), []
+
+    count, _ = list_rows(code, code.integer("ROWS"), choose, code.ptr("index"))
+    code.when(count.compare("sgt", 0), lambda: closest(code, key, j, apart, out))
+
+
+def may_matter(code: Code, key: Key, i: Int, j: Int, apart: Vec) -> Mask:
+    """Return the rows for which the distance in the common metric does not dismiss component j."""
+    squares = code.ptr("dist").load(i) + apart
+    both = product(code, key, i, code.ptr("delta"))
+    square = code.fma(code.const(-2.0), both, squares * code.const(1 - SLACK))
+    loose, level = code.ptr("loose").splat(j), code.ptr("level").load(i)
+    bound = code.fma(-loose, square, code.ptr("constants").splat(j))
+    return (bound > level - code.const(SKIPPED)) & code.first_lanes(code.integer("ROWS") - i)
+
+
+def closest(code: Code, key: Key, j: Int, apart: Vec, out: Ptr) -> None:
+    """Look at rows with the precision of component j, and compute what still matters."""
     square = slope(code, key, j)
     constant = code.fma(square, code.const(-0.5), code.ptr("constants").splat(j))
     loose, rough = code.ptr("loose").splat(j), code.ptr("rough").splat(j)

@@ -44,12 +44,12 @@ def near(p: Pass, home: Int, rows: Int) -> None:
         p.at["factors"].at(home * size),
         p.at["metric"],
     )
-    out = [p.room(name) for name in "white level dist log_joint top work".split()]
+    out = [p.room(name) for name in "white rest level dist log_joint top work".split()]
     p.code.call("enter", p.room("flat"), *of_home, *out, rows)
     apart = p.at["apart"].at(home * p.valid)
     table = [p.at[name] for name in "constants stretch loose places".split()]
     here = p.at["whites"].at(home * padded)
-    rooms = [p.room(name) for name in "white level dist list found gradient deltas".split()]
+    rooms = [p.room(name) for name in "white rest level dist list found gradient deltas".split()]
     p.code.call("reach", apart, *table, here, *rooms, p.valid, rows)
     read = "flat white level dist list found *whites *constants *loose *rough *precisions"
     p.call("decide", f"{read} *centres *factors log_joint which top work index delta gradient", home, rows)
