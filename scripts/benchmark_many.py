@@ -73,7 +73,7 @@ def measure(case, K, n):
         "ready": ready * 1e3,
         "differs": differs,
         "method": table.describe_ready(model),
-        "bound": error_bound(K) if model.near else 0.0,
+        "bound": error_bound(K, D) if model.near else 0.0,
     }
 
 
@@ -88,7 +88,9 @@ def main():
     for text in options.cases.split(","):
         D, spread = int(text.split(":")[0]), float(text.split(":")[1])
         found = {K: measure((D, spread), K, options.rows) for K in MANY}
-        times = [[(f["ours"](), f["exact"]()) for f in found.values()] for _ in range(options.rounds)]
+        times = [
+            [(f["ours"](), f["exact"]()) for f in found.values()] for _ in range(options.rounds)
+        ]
         first = median(row[0][0] for row in times)
         for i, (K, f) in enumerate(found.items()):
             ours, exact = (median(row[i][which] for row in times) for which in (0, 1))

@@ -57,7 +57,7 @@ class Model:
 
     @cached_property
     def exact(self) -> Model:
-        """The same in float64: for rows too far out for float32."""
+        """The same in float64, in whole tiles: for rows that need it (see `single`, `near`)."""
         return replace(self, layout=layout(self.prepared, self.log_weights), near=None)
 
     def oracle(self, values: npt.NDArray[Any]) -> EStepSums:

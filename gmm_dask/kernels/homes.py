@@ -61,9 +61,9 @@ class Homes(NamedTuple):
             if len(mine):
                 home[mine], score[mine] = best(features[mine], self.scores[:, members], members)
         far = self.constants[home] - score > 0.5 * (D + UNEXPLAINED * np.sqrt(2.0 * D))
-        at = np.flatnonzero(far)
-        for some in np.split(at, range(AT_ONCE, len(at), AT_ONCE)):
-            home[some], _ = best(features[some], self.scores, np.arange(self.scores.shape[1]))
+        lost = np.flatnonzero(far)
+        for part in np.split(lost, range(AT_ONCE, len(lost), AT_ONCE)):
+            home[part], _ = best(features[part], self.scores, np.arange(self.scores.shape[1]))
         return home, far
 
     def features(self, rows: npt.NDArray[Any], out: FloatArray) -> None:
@@ -77,7 +77,9 @@ class Homes(NamedTuple):
         out[:, D + 1] = 1.0
 
 
-def best(features: FloatArray, scores: FloatArray, members: IntArray) -> tuple[IntArray, FloatArray]:
+def best(
+    features: FloatArray, scores: FloatArray, members: IntArray
+) -> tuple[IntArray, FloatArray]:
     """Return the member of the highest score, and the score."""
     found = features @ scores
     at = found.argmax(axis=1)

@@ -3,8 +3,8 @@
 With hundreds of separated components all but a few of a row's densities are 0 to double
 precision. Rows are put in the order of the component that they lie nearest to, their home, and
 met in runs of one home, against what bounds leave of the other components (`native.near`). What is
-skipped has less than e^-36.8 = 1.04e-16 of a row's density for each component, so that the
-log-likelihood of a row is too small by at most `error_bound`, which is of the order of rounding.
+skipped has a share below e^-30 = 9.4e-14 of the row for each component, so that the log density of
+a row is too small by at most `error_bound`: 9.4e-11 nats for a thousand components.
 
 Homes decide about time alone: any order of the rows gives the same sums but for rounding.
 """
@@ -55,30 +55,40 @@ class Near:
     homes: Homes
 
 
-def error_bound(n_components: int) -> float:
-    """Return by how much the log density of a row may be too small, in nats."""
-    return float(n_components * np.exp(-SKIPPED))
+def error_bound(n_components: int, n_columns: int, covariance_type: str = "full") -> float:
+    """Return by how much E-steps may make the log density of a row too small, in nats.
 
-
-def near_of(prepared: GaussianPrepared, base: Layout) -> Near | None:
-    """Return what a pass by runs needs; None where another row of the table serves better.
-
-    Parameters
-    ----------
-    prepared : GaussianPrepared
-    base : Layout
-        What is used otherwise.
+    0 where no component is ever skipped: few components, or not of type full. Densities and
+    responsibilities of rows are computed without skipping.
     """
-    A, D = base.means.shape
-    if base.method.form != "full" or prepared.covariance_type != "full":
-        return None
-    method = choose("full", D, 0, base.method.compute, n_components=A)
+    method = choose(covariance_type, n_columns, 0, n_components=n_components)
+    return float(n_components * np.exp(-SKIPPED)) if method.row == "near" else 0.0
+
+
+def near_bytes(covariance_type: str, n_components: int, n_columns: int, rows: int) -> int:
+    """Return an upper bound of the bytes that runs of `rows` rows take, those made ready included.
+
+    0 where rows are not met in runs.
+    """
+    K, D = n_components, n_columns
+    if choose(covariance_type, D, 0, n_components=K).row != "near":
+        return 0
+    of_pairs, of_components = 5 * K * (K + LANES), 8 * K * D * (D + LANES)
+    of_rows = rows * (D + 12) + AT_ONCE * (D + K)
+    return 8 * (of_pairs + of_components + of_rows)
+
+
+def near_of(prepared: GaussianPrepared, log_weights: FloatArray) -> Near | None:
+    """Return what a pass by runs needs; None where another row of the table serves better."""
+    A, D = int((prepared.log_norm + log_weights > -np.inf).sum()), prepared.means.shape[1]
+    method = choose(prepared.covariance_type, D, 0, n_components=A)
     if method.row != "near":
         return None
+    base = layout(prepared, log_weights, bounded=False)
     apart = distances(prepared, base)
     if not pays(apart, base.arrays["constants"], D):
         return None
-    return _near(prepared, base, method, apart)
+    return arranged(prepared, base, method, apart)
 
 
 def distances(prepared: GaussianPrepared, base: Layout) -> FloatArray:
@@ -91,7 +101,7 @@ def distances(prepared: GaussianPrepared, base: Layout) -> FloatArray:
         factor=prepared.factor[base.alive],
         log_norm=np.zeros(A),
     )
-    half = log_prob(alone, layout(alone, np.zeros(A)), alone.means)
+    half = log_prob(alone, layout(alone, np.zeros(A), bounded=False), alone.means)
     result: FloatArray = np.sqrt(np.maximum(-2.0 * half, 0.0))
     return result
 
@@ -114,10 +124,8 @@ MOST_LEFT = 0.05
 """Share of the components that may matter for a row: beyond it, whole tiles are faster."""
 
 
-def _near(
-    prepared: GaussianPrepared, base: Layout, method: Method, apart: FloatArray
-) -> Near:
-    """Return a mixture ready for runs."""
+def arranged(prepared: GaussianPrepared, base: Layout, method: Method, apart: FloatArray) -> Near:
+    """Return a mixture ready for runs, its components in the order of `Homes`."""
     metric, precisions, shortest, longest = common_metric(base.means, prepared.factor[base.alive])
     places = Places(base.means @ metric, base.arrays["constants"], shortest, longest)
     homes, order = homes_of(prepared, metric, places)
@@ -176,15 +184,20 @@ def common_metric(
     stretched = np.matmul((lower @ turn).T, factors)
     precisions = np.matmul(stretched, stretched.transpose(0, 2, 1))
     values = np.linalg.eigvalsh(precisions)
-    return whitening @ turn, precisions, np.sqrt(np.maximum(values[:, 0], 0)), np.sqrt(values[:, -1])
+    return (
+        whitening @ turn,
+        precisions,
+        np.sqrt(np.maximum(values[:, 0], 0)),
+        np.sqrt(values[:, -1]),
+    )
 
 
 def runs_of(near: Near, rows: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
     """Return the order of rows (n,) and their runs (R, 3): first, number and home."""
     home, far = near.homes.of(rows)
-    key = home + len(near.layout.means) * far
+    key = (home + len(near.layout.means) * far).astype(np.uint16)
     order = np.argsort(key, kind="stable")
-    sorted_key = key[order]
+    sorted_key = key[order].astype(np.int64)
     first = np.flatnonzero(np.diff(sorted_key, prepend=-1))
     length = np.diff(np.append(first, len(rows)))
     tile = near.layout.method.tile
@@ -216,8 +229,13 @@ def sums_of(near: Near, rows: npt.NDArray[Any]) -> tuple[EStepSums, IntArray]:
         piece = Piece(rows[order[start:stop]], 0, len(some))
         K = -(-len(made.means) // LANES) * LANES
         counts = np.array([len(some), K, len(made.means)], dtype=np.int64)
-        of_run = {"top": top[first:], "total": total[first:], "lost": bits[first:]}
-        call(key, made, piece, counts=counts, runs=some, **of_run, **sums)
+        of_run: dict[str, npt.NDArray[Any]] = {
+            "top": top[first:],
+            "total": total[first:],
+            "lost": bits[first:],
+        }
+        of_run |= {"counts": counts, "runs": some}
+        call(key, made, piece, **of_run, **sums)
     run, at = np.nonzero(np.unpackbits(bits, axis=1, bitorder="little"))
     lost = order[runs[run, 0] + at]
     n = len(rows) - len(lost)

@@ -46,6 +46,7 @@ def _sweep(task: str, model: Model, rows: npt.NDArray[Any], *shape: int) -> tupl
 
 def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     """Return log densities (n,) under the mixture and responsibilities (n, K)."""
+    model = model if model.near is None else model.exact
     rows = checked(values, model.prepared.means.shape[1])
     K, alive = len(model.prepared.means), model.layout.alive
     out, top, total, _, lost = _sweep("resp", model, rows, len(alive))
@@ -63,6 +64,7 @@ def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, Float
 
 def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     """Return each row's likeliest component, its probability, and the row's log density."""
+    model = model if model.near is None else model.exact
     rows = checked(values, model.prepared.means.shape[1])
     out, top, total, entropy, lost = _sweep("assign", model, rows)
     label = model.layout.alive[out.astype(np.int64)]

@@ -64,11 +64,12 @@ def ready(
     if compute_dtype == "float32":
         refuse_coarse(prepared, log_weights)
     single = compute_dtype == "float32" and not kept_double(prepared)
+    near = None if hard or single else near_of(prepared, log_weights)
+    if near is not None:
+        base = layout(prepared, log_weights, bounded=False)
+        return Ready(prepared, log_weights, base, near=near)
     of_tiles = (single_layout if single else layout)(prepared, log_weights)
-    soft = not (hard or single)
-    return Ready(
-        prepared, log_weights, of_tiles, hard, near=near_of(prepared, of_tiles) if soft else None
-    )
+    return Ready(prepared, log_weights, of_tiles, hard)
 
 
 def ready_nearest(prepared: GaussianPrepared, metric: FloatArray) -> Ready:
@@ -183,7 +184,7 @@ def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
 def describe_ready(model: Ready, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that a model uses, for a record."""
     if model.near is not None:
-        return f"near full, at most {error_bound(len(model.layout.means)):.1e} per row skipped"
+        return f"near full, at most {error_bound(*model.layout.means.shape):.1e} nats per row skipped"
     method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""
     if compute_dtype == "float32":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gmm_dask.kernels.native.decide import decide
 from gmm_dask.kernels.native.density import density
 from gmm_dask.kernels.native.exact import exact
 from gmm_dask.kernels.native.flat import columns, load_flat, project
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import positions
 from gmm_dask.kernels.native.moments import moments
-from gmm_dask.kernels.native.near import decide, enter, reach
 from gmm_dask.kernels.native.multiply import squares, whiten_columns
+from gmm_dask.kernels.native.near import enter, reach
 from gmm_dask.kernels.native.outer import list_moments
 from gmm_dask.kernels.native.passes import Pass
 from gmm_dask.kernels.native.runs import run_of_runs

@@ -37,7 +37,12 @@ def rooms(key: Key) -> dict[str, tuple[int, int]]:
         found |= {"index": (0, (T + lanes) * (64 // key.real.bits))}
         found |= {"work": (0, max((key.padded + 1) * lanes, 2 * PART * key.padded))}
     if key.near:
-        found |= {"white": (0, key.padded * T), "dist": (0, T), "rest": (0, T), "delta": (0, key.padded)}
+        found |= {
+            "white": (0, key.padded * T),
+            "dist": (0, T),
+            "rest": (0, T),
+            "delta": (0, key.padded),
+        }
         found |= {"gradient": (0, key.padded), "deltas": (0, key.padded * LANES)}
         found |= {"found": (0, LANES)}
         found |= {"list": (1, 2 * LANES), "which": (1, 2 * LANES)}

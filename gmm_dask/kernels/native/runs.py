@@ -44,21 +44,29 @@ def near(p: Pass, home: Int, rows: Int) -> None:
         p.at["factors"].at(home * size),
         p.at["metric"],
     )
-    out = [p.room(name) for name in "white rest level dist log_joint top work".split()]
+    out = [p.room(name) for name in ["white", "rest", "level", "dist", "log_joint", "top", "work"]]
     p.code.call("enter", p.room("flat"), *of_home, *out, rows)
     apart = p.at["apart"].at(home * p.valid)
-    table = [p.at[name] for name in "constants stretch loose places".split()]
+    table = [p.at[name] for name in ["constants", "stretch", "loose", "places"]]
     here = p.at["whites"].at(home * padded)
-    rooms = [p.room(name) for name in "white rest level dist list found gradient deltas".split()]
+    rooms = [
+        p.room(name)
+        for name in ["white", "rest", "level", "dist", "list", "found", "gradient", "deltas"]
+    ]
     p.code.call("reach", apart, *table, here, *rooms, p.valid, rows)
     read = "flat white level dist list found *whites *constants *loose *rough *precisions"
-    p.call("decide", f"{read} *centres *factors log_joint which top work index delta gradient", home, rows)
+    p.call(
+        "decide",
+        f"{read} *centres *factors log_joint which top work index delta gradient",
+        home,
+        rows,
+    )
 
 
 def weigh(p: Pass, r: Int, rows: Int) -> None:
     """Compute shares and note lost rows; write the lanes' sums of maxima, products of totals."""
     lost = p.at["lost"].at(r * (p.key.tile // LANES), "i8")
-    row = [p.room(name) for name in "log_joint shares top total weight entropy".split()]
+    row = [p.room(name) for name in ["log_joint", "shares", "top", "total", "weight", "entropy"]]
     p.code.call("softmax", *row, lost, p.room("found").number(0), rows)
 
     def add(i: Int, carry: list[Vec]) -> list[Vec]:
