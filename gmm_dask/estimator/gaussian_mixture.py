@@ -75,6 +75,10 @@ class GaussianMixture(StoredMixture):
         component to the start. Held parameters keep their bits, components with any keep their
         number, and they are not counted in ``n_parameters``. With a held mean the covariance is
         that about it; weights that are not held share what is left.
+    covariance_prior : bool, default False
+        Maximise the posterior under mclust's default prior (Fraley and Raftery 2007, J. Classif.
+        24:155), which keeps covariances from collapsing; not with `reg_covar` above 0.
+        ``lower_bound_`` and criteria stay those of the likelihood.
     assignment : {"soft", "hard"}, default "soft"
         hard gives each row to its likeliest component alone (classification EM): what is maximised
         and reported in ``lower_bound_`` then is the classification log-likelihood. Its variances
@@ -162,6 +166,7 @@ class GaussianMixture(StoredMixture):
         weights: Any = "free",
         frozen: Any = None,
         assignment: str = "soft",
+        covariance_prior: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -184,6 +189,7 @@ class GaussianMixture(StoredMixture):
         self.weights = weights
         self.frozen = frozen
         self.assignment = assignment
+        self.covariance_prior = covariance_prior
 
     def fit(
         self,
