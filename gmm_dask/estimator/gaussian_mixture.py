@@ -78,7 +78,7 @@ class GaussianMixture(StoredMixture):
     covariance_prior : bool, default False
         Maximise the posterior under mclust's default prior (Fraley and Raftery 2007, J. Classif.
         24:155), which keeps covariances from collapsing; not with `reg_covar` above 0.
-        ``lower_bound_`` and criteria stay those of the likelihood.
+        ``lower_bound_`` is then that of the posterior; criteria stay those of the likelihood.
     assignment : {"soft", "hard"}, default "soft"
         hard gives each row to its likeliest component alone (classification EM): what is maximised
         and reported in ``lower_bound_`` then is the classification log-likelihood. Its variances
