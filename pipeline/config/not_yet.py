@@ -25,25 +25,11 @@ def _is(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _not(word: str) -> Callable[[Any], bool]:
-    return lambda value: value != word
-
-
 def _holds(word: str) -> Callable[[Any], bool]:
     return lambda value: word in value
 
 
-def _has_step(word: str) -> Callable[[Any], bool]:
-    return lambda steps: any(step.name == word for step in steps)
-
-
 LATER = (
-    Later("transform", _has_step("rgb_to_hsv"), "step rgb_to_hsv"),
-    Later("model.background", _not("none"), "uniform background"),
-    Later("model.circular", _given, "columns that are angles"),
-    Later("model.frozen", _given, "frozen parameters"),
-    Later("model.start_from", _given, "start from an earlier model"),
-    Later("model.assignment", _is("hard"), "hard assignment"),
     Later("model.components", _given, "components for droplets"),
     Later("model.copies", _given, "components for droplets"),
     Later("model.weight_tail", _given, "components for droplets"),

@@ -19,11 +19,13 @@ from gmm_dask import (
     RowShare,
     Source,
     as_table,
+    held_of,
     law_of,
     run_grid,
     spool,
 )
 from pipeline.config import Config
+from pipeline.run.begun_with import begun_with
 from pipeline.run.groups import in_groups
 from pipeline.run.layouts import in_source_terms, layout_after, layout_of, noise_of
 from pipeline.sources import SourceSpec, Table, open_table
@@ -122,10 +124,12 @@ def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
         model.reg_covar,
         model.random_state,
         rows,
-        accelerate=True,
+        accelerate=model.assignment == "soft",
         race=select.criterion != "stability",
         covariance_prior=model.covariance_prior,
         law=law_of(model.weights),
+        held=held_of({int(key): names for key, names in model.frozen.items()}),
+        temperature=1.0 if model.assignment == "soft" else 0.0,
     )
 
 
@@ -190,6 +194,7 @@ def fit(
         transform = fit_transform(config.transform, table, engine, layout)
         grid = grid_of(config, layout_after(config, layout))
         shift = shift_of(transform, table, engine, grid.rows, layout)
+        given = begun_with(config, transform)
     on_shift(shift.train)
     source: Source = TransformedSource(table, transform, layout) if transform.steps else table
     if config.cluster.cache == "spool":
@@ -199,6 +204,7 @@ def fit(
             source,
             grid,
             engine,
+            given=given,
             checkpoint=replace(checkpoint_of(config, resume), rests_on=rests_on),
             watch=watch,
             on_resume=on_resume,

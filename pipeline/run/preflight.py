@@ -8,6 +8,7 @@ from typing import Any
 
 from gmm_dask import ConfigError, ResourceError
 from pipeline.config import Config
+from pipeline.run.begun_with import earlier_model
 from pipeline.run.planning import columns_after, needs_of, refuse_too_large
 from pipeline.run.write_back import output_columns, source_of
 from pipeline.sinks import FORMATS, Layout, check_target
@@ -33,6 +34,7 @@ def check_outputs(config: Config, table: Table) -> None:
         A column that the format cannot hold.
     """
     _check_features(config, table)
+    earlier_model(config)
     if not config.output:
         return
     check_target(config.output.path)

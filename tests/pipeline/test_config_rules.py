@@ -32,8 +32,6 @@ def refusal(*overrides: str) -> str:
         ("model.background=uniform", "no uniform background yet"),
         ("model.background={a: [0, 1]}", "no uniform background yet"),
         ("model.circular={a: 360}", "no columns that are angles yet"),
-        ("model.start_from=m.zarr", "no start from an earlier model yet"),
-        ("model.assignment=hard", "no hard assignment yet"),
         ("cluster.type=slurm", "no starting of workers through a batch queue yet"),
         ("cluster.type=gateway", "no starting of workers in a cloud yet"),
         ("output.columns=[label, outlier]", "no column outlier yet"),
