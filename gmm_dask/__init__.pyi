@@ -21,8 +21,8 @@ from gmm_dask.diagnostics.pair_information import fisher_information as fisher_i
 from gmm_dask.diagnostics.resolvability import Resolvability as Resolvability
 from gmm_dask.diagnostics.resolvability import resolvability as resolvability
 from gmm_dask.diagnostics.resolvability import resolvability_from as resolvability_from
-from gmm_dask.diagnostics.standard_errors import StandardErrors as StandardErrors
 from gmm_dask.diagnostics.standard_errors import WHAT_A_WEIGHT_IS as WHAT_A_WEIGHT_IS
+from gmm_dask.diagnostics.standard_errors import StandardErrors as StandardErrors
 from gmm_dask.diagnostics.standard_errors import errors_from as errors_from
 from gmm_dask.diagnostics.standard_errors import standard_errors as standard_errors
 from gmm_dask.drive import Interrupted as Interrupted
