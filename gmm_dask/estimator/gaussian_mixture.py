@@ -92,12 +92,10 @@ class GaussianMixture(StoredMixture):
     circular : dict, optional
         Columns that are angles, by position or name, with their periods: ``{"hue": 360}``. They
         are von Mises distributed, independent of all else within a component; ``means_`` has
-        their mean directions from 0 up to the period, ``kappa_`` their concentrations, and
-        ``covariances_`` the other columns alone. NaN in an angle is missing as in any column.
+        their mean directions from 0 up to the period, ``covariances_`` the other columns alone.
     background : "uniform" or dict, optional
-        One component more, uniform over the range of the data, or over the limits that a dict
-        ``{column: (lowest, highest)}`` gives for some columns. It is the last one: label K, and
-        the last column of ``predict_proba``. See `families.background`.
+        One component more, uniform over the range of the data or over limits given for columns,
+        ``{column: (lowest, highest)}``. It is the last: label K. See `families.background`.
 
     Attributes
     ----------

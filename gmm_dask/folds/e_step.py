@@ -10,9 +10,10 @@ from gmm_dask.kernels import table
 from gmm_dask.kernels.annealed import ready_at, unit_of
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.measuring import TILE, observer_of
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
+from gmm_dask.observed_angles import TILE
 from gmm_dask.stats import Fold
 from gmm_dask.tree import nbytes
 

@@ -84,11 +84,13 @@ def law_of(value: Any) -> WeightLaw:
 def _made(make: Callable[[Any], WeightLaw], more: Any, value: Any) -> WeightLaw:
     try:
         return make(more)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"weights: {value!r} came; needed: {NEEDED}") from error
 
 
-def named(law: WeightLaw) -> Any:
+def law_word(law: WeightLaw) -> Any:
     """Return what a user says for a law: `law_of` gives it back; a law without a word as it is."""
     if isinstance(law, Fixed):
         return list(law.values)
