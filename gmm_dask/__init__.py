@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+    from gmm_dask.estimator.kmeans import KMeans
     from gmm_dask.estimator.outputs import as_table
     from gmm_dask.first_pass import find_frame
     from gmm_dask.fit_many import FitMany, fit_many
@@ -127,6 +128,7 @@ _HOMES = {
         "StoreError",
     ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
+    "gmm_dask.estimator.kmeans": ("KMeans",),
     "gmm_dask.estimator.outputs": ("as_table",),
     "gmm_dask.first_pass": ("find_frame",),
     "gmm_dask.fit_many": (
@@ -199,6 +201,7 @@ __all__ = [
     "Grid",
     "GridResult",
     "Interrupted",
+    "KMeans",
     "LocalEngine",
     "Mixture",
     "Observed",

@@ -8,8 +8,8 @@ import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.fits.clustering import kmeans_centres, plusplus_centres
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.merging import MergeTree, merge_tree, merged_start
-from gmm_dask.fits.restart import Given
 from gmm_dask.fits.starts import (
     FromCentres,
     FromRandomResp,

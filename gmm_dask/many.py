@@ -169,7 +169,8 @@ def _begin(
             f"{int(stats.n_rows)} training rows are left for n_components = "
             f"{max(grid.n_components)}: hold out fewer rows, or fit fewer components"
         )
-    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and not given else ()
+    chosen = not given or bool(grid.held.components)
+    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and chosen else ()
     size = max([grid.sample_size, *(rung.rows for rung in steps)])
     drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
     sample = engine.fold(drawn, source).values

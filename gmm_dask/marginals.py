@@ -19,6 +19,7 @@ import numpy as np
 from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.families.gaussian import GaussianParams
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import ready_at
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
 from gmm_dask.mixture import Mixture
 
@@ -47,8 +48,11 @@ class Marginal(NamedTuple):
         return self.ready
 
 
-def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
-    """Return a mixture in some of its columns (d,): one factorisation for each component."""
+def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -> Marginal:
+    """Return a mixture in some of its columns (d,): one factorisation for each component.
+
+    Its kernel is that of an E-step at a temperature; see `kernels.annealed`.
+    """
     inside = np.ix_(columns, columns)
     kind, S, frame = mixture.family.covariance_type, mixture.params.covariances, mixture.frame
     covariances = {
@@ -69,7 +73,7 @@ def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
     return Marginal(
         columns,
         prepared,
-        table.ready(prepared, log_weights) if len(columns) else None,
+        ready_at(prepared, log_weights, temperature) if len(columns) else None,
         noisy.NoisyModel(kind, params.means, params.covariances, log_weights),
         lift,
         spare,

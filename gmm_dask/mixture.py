@@ -9,6 +9,7 @@ import numpy as np
 
 from gmm_dask import tree
 from gmm_dask.blocks import FloatArray, Frame, IntArray
+from gmm_dask.errors import ConfigError
 from gmm_dask.families.base import Family, Params
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
@@ -44,6 +45,9 @@ class Mixture:
     law : WeightLaw
     group_share : (G,) float64, optional
         Of all rows; None before they were counted, and where there is one group.
+    temperature : float
+        Of the E-steps of a fit: 1 soft, 0 hard (classification EM), between by tempered
+        responsibilities; see `kernels.annealed`. Densities and labels do not depend on it.
     """
 
     family: Family
@@ -52,6 +56,11 @@ class Mixture:
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
     group_share: FloatArray | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 1:
+            raise ConfigError(f"temperature is {self.temperature}; 0 (hard) to 1 (soft) is needed")
 
     @property
     def n_components(self) -> int:
@@ -79,6 +88,11 @@ class Mixture:
         """Free parameters: weights, means and covariances."""
         of_family = self.family.n_free(self.n_components, self.n_columns)
         return of_family + len(self.weights) * self.law.n_free(self.n_components)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Components with something held, or shared with others, which keep their place."""
+        return tuple(sorted({*self.family.kept, *self.law.kept}))
 
     @property
     def fingerprint(self) -> str:
@@ -197,13 +211,19 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
 def in_order(mixture: Mixture) -> Mixture:
     """Return the components by descending weight, ties by mean (first column first).
 
-    Where the law gives them a meaning by number, they keep it. A background stays last.
+    Where the law gives them a meaning by number, they keep it. Those with something held keep
+    their place, and the others take the places between. A background stays last.
     """
     if mixture.law.ordered:
         return mixture
     K = len(mixture.params.means)
     keys = [*reversed(mixture.params.means.T), -mixture.pooled[:K]]
-    return reordered(mixture, np.lexsort(keys))
+    order = np.lexsort(keys)
+    if kept := mixture.kept:
+        others = [k for k in order if k not in kept]
+        order = np.arange(len(order))
+        order[~np.isin(order, kept)] = others
+    return reordered(mixture, order)
 
 
 def reordered(mixture: Mixture, order: IntArray) -> Mixture:

@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
@@ -31,6 +33,10 @@ from gmm_dask.tree import add
 
 POOLED = -1
 """For a group: rows that have none."""
+SOFT_ONLY = (
+    "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
+    'labels; use assignment="soft", or leave the noise out'
+)
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
 
@@ -41,10 +47,13 @@ class Observer:
     Parameters
     ----------
     mixture : Mixture
+    temperature : float
+        Of `e_step`; see `kernels.annealed`.
     """
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
+        self.temperature = temperature
         self._marginals: OrderedDict[tuple[bytes, int], Marginal] = OrderedDict()
         self._lock = Lock()
 
@@ -57,7 +66,7 @@ class Observer:
                 self._marginals.move_to_end(key)
                 return found
         if group == POOLED:
-            found = marginal_of(self.mixture, columns)
+            found = marginal_of(self.mixture, columns, self.temperature)
         else:
             found = of_group(self.marginal(columns), self.mixture.weights[group])
         with self._lock:
@@ -118,6 +127,8 @@ class Observer:
         """Return the sums of rows of one pattern, lifted to all columns."""
         weight = part.sample_weight
         if part.noise is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
@@ -125,7 +136,8 @@ class Observer:
             sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
             sums = table.measure(model.kernel, part.values, weight)
-        volume = sums.log_likelihood + sums.n_rows * model.log_scale
+        of_rows = sums.log_likelihood * unit_of(self.temperature)
+        volume = of_rows + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)

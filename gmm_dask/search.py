@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,8 +12,10 @@ from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
+from gmm_dask.families.held import Held, check_held
 from gmm_dask.families.prior import default_prior
-from gmm_dask.fits.restart import KINDS, Given, Restart
+from gmm_dask.fits.given import Given
+from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.initial import INIT_PARAMS, MERGING_MOST, Ground, Trees, auto, sample_size, start_of
@@ -20,6 +23,7 @@ from gmm_dask.kernels.types import second_shape
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, with_groups
+from gmm_dask.observed import SOFT_ONLY
 from gmm_dask.stats import Batch, batch
 
 
@@ -55,6 +59,10 @@ class Grid:
         Columns that are angles, and a background; see `angled`. Such fits are not accelerated.
     law : WeightLaw
         Of the weights, for each group of rows.
+    held : Held
+        Parameters that are not free; their values are given to `restarts`.
+    temperature : float
+        Of the E-steps: 1 soft, 0 hard (classification EM, which does not go with `accelerate`).
     """
 
     n_components: tuple[int, ...]
@@ -71,6 +79,8 @@ class Grid:
     covariance_prior: bool = False
     shape: Shape = field(default_factory=Shape)
     law: WeightLaw = field(default_factory=Free)
+    held: Held = field(default_factory=Held)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for K in self.n_components:
@@ -98,6 +108,24 @@ class Grid:
             raise ConfigError(
                 f"init_params is {self.init_params!r}; one of {', '.join(INIT_PARAMS)} is needed"
             )
+        for K, kind in itertools.product(self.n_components, self.covariance_type):
+            check_held(self.held, K, kind)
+        self._refuse_hard()
+        if not self.shape.plain and (self.held != Held() or self.temperature != 1):
+            raise ConfigError(
+                "angles (circular) and a background go with free parameters and soft assignment; "
+                "leave frozen and assignment out"
+            )
+
+    def _refuse_hard(self) -> None:
+        if self.temperature == 0 and self.accelerate:
+            raise ConfigError(
+                f"accelerate is {self.accelerate!r} and assignment is hard: labels jump, and "
+                "leaps between them mean nothing; leave accelerate out"
+            )
+        layout = self.rows.layout if self.rows is not None else None
+        if self.temperature != 1 and layout is not None and layout.noise:
+            raise ConfigError(SOFT_ONLY)
 
     @property
     def sample_size(self) -> int:
@@ -115,8 +143,9 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances``, source units, to begin
-        with.
+        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances`` in source units, to begin
+        with; NaN, or a length less than K, leaves the other components to the start. Held
+        parameters have the values given here.
     """
     trees: Trees = {}
     return tuple(
@@ -144,7 +173,8 @@ def template(grid: Grid, frame: Frame, n_components: int, covariance_type: str) 
     }[covariance_type]
     means = np.repeat(frame.centre[None], K, axis=0)
     weights = grid.law.project(np.full((1, K), 1.0 / K))
-    return Mixture(family, GaussianParams(means, covariances), weights, frame, grid.law)
+    params = GaussianParams(means, covariances)
+    return Mixture(family, params, weights, frame, grid.law, temperature=grid.temperature)
 
 
 def _check_law(law: WeightLaw, shape: Shape) -> None:
@@ -208,7 +238,7 @@ def _restart(
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
     init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
-    wanted = in_frame(given, base)
+    wanted = in_frame(given, base)._replace(held=grid.held)
     restart = Restart(
         index,
         init,
@@ -218,7 +248,7 @@ def _restart(
         given=wanted,
         accelerate=str(grid.accelerate) if grid.shape.plain else "",
     )
-    if all(part is not None for part in wanted):
+    if wanted.complete:
         return restart.begin(base)
     start = start_of(init, grid.seed, grid.rows, ground, base, index, trees)
     if isinstance(start, Mixture):
@@ -227,9 +257,15 @@ def _restart(
 
 
 def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
-    """Return given parameters (source units) in the frame of a mixture."""
+    """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
+
+    Raises
+    ------
+    ConfigError
+        They are of more components than the mixture has.
+    """
     weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind = base.frame.scale, base.family.covariance_type
+    scale, kind, K = base.frame.scale, base.family.covariance_type, len(base.params.means)
     if covariances is not None:
         divisor = {
             "full": np.outer(scale, scale),
@@ -238,8 +274,20 @@ def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
             "spherical": scale[0] ** 2,
         }[kind]
         covariances = covariances / divisor
+        covariances = covariances if kind == "tied" else padded(covariances, K)
     return Given(
-        None if weights is None else np.atleast_2d(weights),
-        None if means is None else base.frame.forward(means),
+        None if weights is None else padded(np.atleast_2d(weights).T, K).T,
+        None if means is None else padded(base.frame.forward(means), K),
         covariances,
     )
+
+
+def padded(values: FloatArray, n_components: int) -> FloatArray:
+    """Return values of some components (m, ...) as those of K, with NaN behind."""
+    more = n_components - len(values)
+    if more < 0:
+        raise ConfigError(
+            f"parameters of {len(values)} components are given to begin with, and n_components is "
+            f"{n_components}: raise it, or give fewer"
+        )
+    return np.concatenate([values, np.full((more, *values.shape[1:]), np.nan)])

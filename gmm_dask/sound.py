@@ -17,6 +17,7 @@ from gmm_dask.errors import ConfigError, DataError, FormatError
 from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.families.held import HeldGaussian, check_held
 from gmm_dask.families.product import Product, ProductParams
 from gmm_dask.families.von_mises import VonMises
 from gmm_dask.kernels.types import second_shape
@@ -50,9 +51,18 @@ def check_mixture(value: Any, path: Any) -> Mixture:
         raise FormatError(f"{path}: the stored mixture is damaged: {wrong}")
     try:
         value.family.validate(value.params)
-    except DataError as error:
+        _check_constraints(value)
+    except (DataError, ConfigError, TypeError) as error:
         raise FormatError(f"{path}: the stored mixture is damaged: {error}") from None
     return value
+
+
+def _check_constraints(mixture: Mixture) -> None:
+    """Raise an error unless what is held is of components that there are."""
+    if isinstance(mixture.family, HeldGaussian):
+        kind = mixture.family.covariance_type
+        check_held(mixture.family.held, mixture.n_components, kind)
+    mixture.law.n_free(mixture.n_components)
 
 
 def check_mixtures(value: Any, path: Any) -> None:
@@ -163,7 +173,8 @@ def _wrong_types(mixture: Mixture) -> str:
     if not isinstance(mixture.law, LAWS):
         return "its weights have no law"
     held = (mixture.family, mixture.params, mixture.frame)
-    if tuple(map(type, held)) != (Gaussian, GaussianParams, Frame):
+    family, *others = map(type, held)
+    if family not in (Gaussian, HeldGaussian) or others != [GaussianParams, Frame]:
         return "its parts are not those of a mixture"
     floor = mixture.family.floor
     if not isinstance(floor, RelativeFloor | Ridge):

@@ -15,17 +15,21 @@ from gmm_dask.errors import CheckpointError, FormatError
 from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.families.held import Held, HeldGaussian
+from gmm_dask.families.lines import Line
 from gmm_dask.families.prior import CovariancePrior
 from gmm_dask.families.product import Product, ProductParams
 from gmm_dask.families.von_mises import VonMises
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.mixing import Memory
-from gmm_dask.fits.restart import Dropped, Given, Restart
+from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
@@ -38,6 +42,7 @@ from gmm_dask.tree import fingerprint
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
     *(RelativeFloor, Ridge, Frame),
+    *(HeldGaussian, Held, Line, HeldWeights),
     *(Product, ProductParams, VonMises, WithBackground),
     *LAWS,
 )
@@ -138,6 +143,8 @@ def identity(
         "covariance_prior": grid.covariance_prior,
         **({} if grid.shape.plain else {"shape": grid.shape.identity}),
         "weights": repr(grid.law),
+        "held": repr(tuple(grid.held)),
+        "temperature": grid.temperature,
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from gmm_dask.errors import ConfigError, DataError, DataWarning
 from gmm_dask.estimator import expected, outputs, sampling
+from gmm_dask.estimator.checked import validated
 from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn, set_kappa
 from gmm_dask.estimator.groups import in_groups, of_group
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import Given, given
-from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 from gmm_dask.selection import Candidate
 
@@ -252,28 +251,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
-        if not is_lazy(X):
-            # a fit counts bad values by column in its first pass
-            finite = False if reset else "allow-nan" if holes else True
-            return validate_data(
-                self,
-                as_numbers(X),
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                order="C",
-                ensure_min_samples=2 if reset else 1,
-                ensure_all_finite=finite,
-            )
-        names, n_columns = column_names(X), outputs.width(X)
-        if reset:
-            self.n_features_in_ = n_columns
-            self.__dict__.pop("feature_names_in_", None)
-            if names is not None:
-                self.feature_names_in_ = np.asarray(names, dtype=object)
-        else:
-            fitted = getattr(self, "feature_names_in_", None)
-            check_same_columns(fitted, names, self.n_features_in_, n_columns)
-        return X
+        return validated(self, X, reset=reset, holes=holes)
 
     def _names(self) -> tuple[str, ...]:
         """Return the names of the columns, empty where there are none."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-
-from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.compound import shape_for
 from gmm_dask.estimator.groups import begun_from, grouped, name_groups
-from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
+from gmm_dask.estimator.running import grid_of, printer, warn_of
 from gmm_dask.estimator.settings import (
     check_settings,
     check_words,
@@ -23,8 +20,6 @@ from gmm_dask.estimator.stored import StoredMixture
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.inputs import open_engine
 from gmm_dask.many import run_grid
-from gmm_dask.search import Grid
-from gmm_dask.selection import Candidate
 from gmm_dask.state import CheckpointSettings
 
 
@@ -74,6 +69,16 @@ class GaussianMixture(StoredMixture):
     verbose_interval : int, default 10
     missing : {"error", "marginalize"}, default "error"
         What NaN is: refused, or a value that was not measured, assumed missing at random.
+    frozen : dict, optional
+        What is held, by component: ``{0: ["mean", "covariance"], 2: ["weight"]}``. Values are
+        those of ``weights_init``, ``means_init`` and ``precisions_init``, where NaN leaves a
+        component to the start. Held parameters keep their bits, components with any keep their
+        number, and they are not counted in ``n_parameters``. With a held mean the covariance is
+        that about it; weights that are not held share what is left.
+    assignment : {"soft", "hard"}, default "soft"
+        hard gives each row to its likeliest component alone (classification EM): what is maximised
+        and reported in ``lower_bound_`` then is the classification log-likelihood. Its variances
+        are too small and its weights too extreme where components overlap. Not with noise.
     compute_dtype : {"float64", "float32"}, default "float64"
         In which passes over complete rows compute. float32 is refused where its error might
         exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise,
@@ -153,6 +158,8 @@ class GaussianMixture(StoredMixture):
         circular: Any = None,
         background: Any = None,
         weights: Any = "free",
+        frozen: Any = None,
+        assignment: str = "soft",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -173,6 +180,8 @@ class GaussianMixture(StoredMixture):
         self.circular = circular
         self.background = background
         self.weights = weights
+        self.frozen = frozen
+        self.assignment = assignment
 
     def fit(
         self,
@@ -250,40 +259,6 @@ class GaussianMixture(StoredMixture):
         name_groups(self, names)
         warn_of(result)
         return self
-
-    def _describe(self, layout: RowLayout) -> None:
-        """Record what the rows of the fit were like."""
-        self.noise_type_ = layout.noise or "none"
-        self.weighted_ = layout.sample_weight
-
-    @classmethod
-    def from_candidate(
-        cls,
-        candidate: Candidate,
-        grid: Grid,
-        names: Sequence[str] | None = None,
-        groups: Sequence[Any] | None = None,
-    ) -> Self:
-        """Return a fitted estimator for one candidate of a grid.
-
-        Parameters
-        ----------
-        candidate : Candidate
-        grid : Grid
-        names : sequence of D str, optional
-            Names of the columns.
-        groups : sequence of G labels, optional
-            Names of the groups, in the order of their weights.
-        """
-        model = cls(**words_of(candidate, grid))
-        model._describe(layout_of(grid, candidate.mixture.n_columns))
-        model.n_features_in_ = candidate.mixture.n_columns
-        if names is not None:
-            model.feature_names_in_ = np.asarray(names, dtype=object)
-        model.seed_ = grid.seed
-        model._adopt(candidate)
-        name_groups(model, groups)
-        return model
 
     def fit_predict(
         self,

@@ -13,6 +13,7 @@ from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
 from gmm_dask.errors import DegenerateWarning
 from gmm_dask.estimator.compound import compound_words
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.laws.named import law_of, named
@@ -45,6 +46,8 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout, shape: Shape)
         rows=RowShare.all_rows(layout),
         shape=shape,
         law=law_of(model.weights),
+        held=held_of(model.frozen),
+        temperature=TEMPERATURES[model.assignment],
     )
 
 
@@ -67,6 +70,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "compute_dtype": layout.compute_dtype,
         **compound_words(grid.shape),
         "weights": named(grid.law),
+        "assignment": "soft" if grid.temperature else "hard",
     }
 
 

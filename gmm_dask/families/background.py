@@ -52,6 +52,7 @@ class WithBackground:
     frame: Frame
 
     compound: ClassVar[bool] = True
+    kept: ClassVar[tuple[int, ...]] = ()
     n_extra: ClassVar[int] = 1
 
     @property
@@ -163,6 +164,10 @@ class WithBackground:
     def check(self, params: Any) -> tuple[str, ...]:
         """Return the sentences of the inner family."""
         return self.inner.check(params)
+
+    def restored(self, params: Any, origin: Any) -> Any:  # noqa: ARG002
+        """Return parameters as they are: nothing is held."""
+        return params
 
     def reorder(self, params: Any, order: IntArray) -> Any:
         """Return the components in another order; the background stays behind them."""

@@ -51,6 +51,15 @@ class Family(Protocol):
         """Components behind the others that have weights and no parameters: a background."""
         ...
 
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Components that keep their place when others are put in order."""
+        ...
+
+    def restored(self, params: Any, origin: Any) -> Any:
+        """Return parameters with what is held as it is in others."""
+        ...
+
     def prepare(self, params: Any, frame: Frame) -> GaussianPrepared:
         """Return constants of one pass."""
         ...

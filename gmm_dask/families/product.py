@@ -62,6 +62,7 @@ class Product:
     n_columns: int
 
     compound: ClassVar[bool] = True
+    kept: ClassVar[tuple[int, ...]] = ()
     n_extra: ClassVar[int] = 0
 
     @cached_property
@@ -179,6 +180,10 @@ class Product:
             f"component {k} is narrow: the spread of an angle lies on the floor"
             for k in np.flatnonzero(on_floor)
         )
+
+    def restored(self, params: ProductParams, origin: ProductParams) -> ProductParams:  # noqa: ARG002
+        """Return parameters as they are: nothing is held."""
+        return params
 
     def reorder(self, params: ProductParams, order: IntArray) -> ProductParams:
         """Return the components in another order."""

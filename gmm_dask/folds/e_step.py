@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
+from gmm_dask.kernels.annealed import ready_at, unit_of
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.measuring import observer_of
@@ -33,18 +34,29 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
 
     def prepare(self) -> table.Ready | Observer:
         """Factorise the covariances and choose the kernel."""
-        if self.mixture.family.compound or not is_plain(self.rows):
+        temperature = self.mixture.temperature
+        if self.mixture.family.compound:
             return observer_of(self.mixture)
-        return self.mixture.prepare(compute_dtype_of(self.rows)).ready
+        if not is_plain(self.rows):
+            return Observer(self.mixture, temperature)
+        if temperature == 1:
+            return self.mixture.prepare(compute_dtype_of(self.rows)).ready
+        found = self.mixture.prepare()
+        dtype = compute_dtype_of(self.rows)
+        return ready_at(found.family, found.log_weights[0], temperature, dtype)
 
     def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""
         if isinstance(prepared, Observer):
             return prepared.e_step(observed(self.rows, block))
-        return table.measure(prepared, select(self.rows, block))
+        sums = table.measure(prepared, select(self.rows, block))
+        unit = unit_of(self.mixture.temperature)
+        return sums._replace(log_likelihood=sums.log_likelihood * unit)
 
     def finish(self, stats: EStepSums) -> EStepSums:
         """Return the sums, the log-likelihood in source units; `m_step` makes parameters of them.
+
+        At a temperature below 1 it is F_T of `kernels.annealed`, which such steps raise.
 
         The volume of the frame enters only here, so that no bit of a responsibility depends on
         units.
