@@ -114,7 +114,7 @@ def matched(mixture: Mixture, means: FloatArray) -> IntArray:
     Places of NaN take the other components as they come. Distances are in standard deviations of
     all rows.
     """
-    K = mixture.n_components
+    K = len(mixture.params.means)
     known = np.asarray(~np.isnan(means).any(axis=1))
     if known.all() or not known.any():
         return np.arange(K)
