@@ -42,8 +42,9 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
         if temperature == 1:
             return self.mixture.prepare(compute_dtype_of(self.rows)).ready
         found = self.mixture.prepare()
-        dtype = compute_dtype_of(self.rows)
-        return ready_at(found.family, found.log_weights[0], temperature, dtype)
+        return ready_at(
+            found.family, found.ready.log_weights, temperature, compute_dtype_of(self.rows)
+        )
 
     def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""

@@ -22,8 +22,9 @@ from gmm_dask import (
     project,
 )
 from pipeline.config import Config, names_after
+from pipeline.run.asked import grid_of, spec_of
+from pipeline.run.begun_with import earlier_model
 from pipeline.run.beside import beside_lines
-from pipeline.run.fitting import grid_of, spec_of
 from pipeline.run.layouts import layout_after, layout_of
 from pipeline.sources import Table, open_table
 
@@ -44,6 +45,7 @@ def plan(config: Config) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """
     scratch = Path(config.run.dir) / "scratch"
     table = open_table(spec_of(config), scratch)
+    earlier_model(config)
     facts = _facts(config, table)
     return _lines(config, table, facts), facts
 

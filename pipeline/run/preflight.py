@@ -8,6 +8,7 @@ from typing import Any
 
 from gmm_dask import ConfigError, ResourceError
 from pipeline.config import Config
+from pipeline.run.begun_with import earlier_model
 from pipeline.run.planning import columns_after, needs_of, refuse_too_large
 from pipeline.run.sampling import decoder_of
 from pipeline.run.write_back import output_columns, source_of
@@ -34,6 +35,7 @@ def check_outputs(config: Config, table: Table) -> None:
         A column that the format cannot hold.
     """
     _check_features(config, table)
+    earlier_model(config)
     decoder_of(config)
     if not config.output:
         return

@@ -56,13 +56,13 @@ class Transform:
         return np.ascontiguousarray(rows)
 
     def observed(self, rows: Observed, start: int = 0) -> Observed:
-        """Map rows with their noise; weights stay as they are."""
+        """Map rows with their noise; weights and groups stay as they are."""
         values, noise = rows.values.astype(np.float64), rows.noise
         for step in self.steps:
             if noise is not None:
                 noise = step.noise(noise, values)
             values = step.apply(values, start)
-        return Observed(np.ascontiguousarray(values), rows.sample_weight, noise)
+        return Observed(np.ascontiguousarray(values), rows.sample_weight, noise, rows.group)
 
     def layout(self, before: RowLayout) -> RowLayout:
         """Return the layout of rows that `observed` gives for rows of a layout."""

@@ -141,13 +141,10 @@ def test_gaia():
         (
             DROPLETS,
             [
-                "source.group",
                 "model.components",
                 "model.copies",
-                "model.weights",
                 "model.weight_tail",
                 "model.linkage",
-                "model.weights_by",
                 "diagnose",
             ],
         ),
