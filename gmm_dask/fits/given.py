@@ -98,7 +98,7 @@ class Given(NamedTuple):
 
 def along_lines(mixture: Mixture, held: Held) -> IntArray:
     """Return the order (K,) in which a start's components lie along their lines as they should."""
-    order = np.arange(mixture.n_components)
+    order = np.arange(len(mixture.params.means))
     for line in held.lines:
         if line.n_free > 1:
             of = np.array(line.components)
