@@ -275,6 +275,13 @@ class Frame:
         scale = np.full_like(self.scale, common)
         return Frame(self.shift, scale, self.scatter * np.outer(ratio, ratio), self.centre * ratio)
 
+    def of_columns(self, columns: IntArray) -> Frame:
+        """Return the frame of some columns (d,)."""
+        inside = np.ix_(columns, columns)
+        return Frame(
+            self.shift[columns], self.scale[columns], self.scatter[inside], self.centre[columns]
+        )
+
     @staticmethod
     def identity(n_columns: int) -> Frame:
         """Return the frame that changes nothing: unit scale, no shift, unit scatter."""

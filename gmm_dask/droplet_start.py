@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gmm_dask.blocks import FloatArray
+from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import DataError
 from gmm_dask.laws.droplets import Droplets
 
@@ -62,7 +62,7 @@ def droplet_start(sample: FloatArray, law: Droplets, covariance_type: str) -> di
     classes = [
         np.searchsorted(cuts(sample[:, d], m + 1), sample[:, d]) for d, m in enumerate(law.levels)
     ]
-    label = np.ravel_multi_index(tuple(classes), [m + 1 for m in law.levels])
+    label = np.asarray(np.ravel_multi_index(tuple(classes), [m + 1 for m in law.levels]))
     count = np.bincount(label, minlength=law.n_components).astype(np.float64)
     if count.max() < FEW:
         raise DataError(
@@ -79,7 +79,7 @@ def droplet_start(sample: FloatArray, law: Droplets, covariance_type: str) -> di
 
 
 def _cells(
-    sample: FloatArray, label: FloatArray, law: Droplets, count: FloatArray
+    sample: FloatArray, label: IntArray, law: Droplets, count: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return medians (K, D), and variances (K, D) by absolute deviations: rain moves neither."""
     K, D = law.n_components, sample.shape[1]

@@ -47,6 +47,8 @@ REPAIRS = 4
 LOCAL_SECONDS = 2.0
 """A pass over a sample that takes longer than this on one thread goes to the workers."""
 FINALISTS = 2
+ENTRANTS = 20
+"""Starts of each K and covariance type that take part where a pass costs next to nothing."""
 
 
 class Rung(NamedTuple):
@@ -83,6 +85,37 @@ def rungs(grid: Grid, n_rows: int, n_columns: int) -> tuple[Rung, ...]:
         keep = max(min(keep, FINALISTS), -(-keep // 2))
         found.append(Rung(size, keep))
     return tuple(found)
+
+
+def entrants(grid: Grid, n_rows: int, n_columns: int) -> tuple[Grid, tuple[Rung, ...]]:
+    """Return the restarts that begin on small data, and the short race that leaves `n_init`.
+
+    There the sample is all rows: twenty starts or more run for some passes, the best go on, and
+    split-and-merge moves repair the leader. Without a race, with a single start, and where such
+    passes would take longer than `LOCAL_SECONDS`, the grid comes back as it is.
+
+    Parameters
+    ----------
+    grid : Grid
+    n_rows : int
+        Training rows.
+    n_columns : int
+    """
+    fits = [(K, kind) for kind in grid.covariance_type for K in grid.n_components]
+    a_pass = n_rows * sum(row_seconds(kind, K, n_columns) for K, kind in fits)
+    slow = n_rows > REPAIR_ROWS or a_pass * ENTRANTS * PASSES > LOCAL_SECONDS
+    if slow or not grid.race or grid.n_init < 2:
+        return grid, ()
+    return replace(grid, n_init=max(grid.n_init, ENTRANTS)), (Rung(n_rows, grid.n_init),)
+
+
+def finalists(fits: Fits) -> Fits:
+    """Return the fits that were not dropped, numbered anew for each K and covariance type."""
+    return tuple(
+        replace(fits[place], index=index)
+        for group in groups_of(fits)
+        for index, place in enumerate(group)
+    )
 
 
 def begin_on(
@@ -158,7 +191,7 @@ def climb(
         except Interrupted:
             raise KeyboardInterrupt from None
         state = select(state, rung)
-    if ladder:
+    if ladder and grid.shape.plain:
         state = repaired(state, sample[: max(REPAIR_ROWS, ladder[-1].rows)], watch)
     return tuple(_on_all_rows(fit, grid) for fit in state)
 
@@ -170,9 +203,11 @@ def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fit
     sample and spares the search for a better start.
     """
     leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
-    # components with a meaning by number are not free to change places
-    leaders = [place for place in leaders if not fits[place].template.law.ordered]
-    moves = {place: _moves(fits[place]) for place in leaders}
+    # components with a meaning by number are not free to change places, and moves are judged by
+    # the likelihood of a mixture, which hard fits do not raise
+    free = [fits[place].template for place in leaders]
+    movable = [not of.law.ordered and of.temperature == 1 for of in free]
+    moves = {place: _moves(fits[place]) for place, may in zip(leaders, movable, strict=True) if may}
     engine, source = LocalEngine(), ArraySource(sample)
     number = 0
     while live := [place for place, move in moves.items() if move.outcome is None]:

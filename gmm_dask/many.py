@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+from gmm_dask.angled import looked_at, with_ranges
 from gmm_dask.blocks import FloatArray, Source
 from gmm_dask.drive import Driven, Fits, Interrupted, Search, Watch, drive, keep_all
 from gmm_dask.engine.base import Engine
@@ -20,7 +21,7 @@ from gmm_dask.folds.rows import is_plain
 from gmm_dask.folds.sample import Sample
 from gmm_dask.halving import halving
 from gmm_dask.initial import Ground
-from gmm_dask.ladder import begin_on, climb, rungs
+from gmm_dask.ladder import begin_on, climb, entrants, finalists, rungs
 from gmm_dask.machine import machine_facts
 from gmm_dask.search import Grid, restarts
 from gmm_dask.selection import Candidate, choose
@@ -160,18 +161,28 @@ def _begin(
     if grid.reg_covar:
         constant = "warn"  # a number added to every variance makes constant columns harmless
     frame, stats = find_frame(engine, source, grid.rows, constant=constant)
+    shape = with_ranges(grid.shape, stats.minimum, stats.maximum)
+    shape, frame = looked_at(shape, engine, source, frame, grid.rows)
+    grid = replace(grid, shape=shape)
     if float(stats.n_rows) < max(grid.n_components):
         raise DataError(
             f"{int(stats.n_rows)} training rows are left for n_components = "
             f"{max(grid.n_components)}: hold out fewer rows, or fit fewer components"
         )
-    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and not given else ()
+    chosen = not given or bool(grid.held.components)
+    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and chosen else ()
     size = max([grid.sample_size, *(rung.rows for rung in steps)])
     drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
     sample = engine.fold(drawn, source).values
-    if not steps and is_plain(grid.rows):
+    wide, short = entrants(grid, int(stats.n_rows), len(frame.shift))
+    if given or not is_plain(grid.rows) or not grid.shape.plain:
+        short = ()
+    if not (steps or short) and is_plain(grid.rows):
         return restarts(grid, Ground(frame, sample), given)
     with one_blas_thread():
+        if short:
+            begun = begin_on(sample, wide, frame, given)
+            return finalists(climb(begun, sample, short, wide, engine, watch))
         enough = max([grid.sample_size, *(rung.rows for rung in steps[:1])])
         begun = begin_on(sample[:enough], grid, frame, given)
         return climb(begun, sample, steps, grid, engine, watch)

@@ -9,7 +9,9 @@ import numpy as np
 
 from gmm_dask import tree
 from gmm_dask.blocks import FloatArray, Frame, IntArray
-from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.errors import ConfigError
+from gmm_dask.families.base import Family, Params
+from gmm_dask.families.held import HeldGaussian
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
 from gmm_dask.laws.base import WeightLaw
@@ -34,8 +36,9 @@ class Mixture:
 
     Parameters
     ----------
-    family : Gaussian
-    params : GaussianParams
+    family : Family
+        `Gaussian`; or one that is compound: `Product`, `WithBackground`.
+    params : GaussianParams or ProductParams
         In the frame.
     weights : (G, K) float64
         Rows sum to one (of an open law, to less); G groups of rows, 1 as a rule.
@@ -43,19 +46,27 @@ class Mixture:
     law : WeightLaw
     group_share : (G,) float64, optional
         Of all rows; None before they were counted, and where there is one group.
+    temperature : float
+        Of the E-steps of a fit: 1 soft, 0 hard (classification EM), between by tempered
+        responsibilities; see `kernels.annealed`. Densities and labels do not depend on it.
     """
 
-    family: Gaussian
-    params: GaussianParams
+    family: Family
+    params: Params
     weights: FloatArray
     frame: Frame
     law: WeightLaw = field(default_factory=Free)
     group_share: FloatArray | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 1:
+            raise ConfigError(f"temperature is {self.temperature}; 0 (hard) to 1 (soft) is needed")
 
     @property
     def n_components(self) -> int:
-        """K."""
-        return len(self.params.means)
+        """K, a background counted as one."""
+        return int(self.weights.shape[1])
 
     @property
     def n_columns(self) -> int:
@@ -80,6 +91,11 @@ class Mixture:
         return of_family + len(self.weights) * self.law.n_free(self.n_components)
 
     @property
+    def kept(self) -> tuple[int, ...]:
+        """Components with something held, or shared with others, which keep their place."""
+        return tuple(sorted({*self.family.kept, *self.law.kept}))
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of every parameter's bits."""
         return tree.fingerprint(self)
@@ -87,7 +103,8 @@ class Mixture:
     @property
     def kernel(self) -> str:
         """The generated code that measures rows under these parameters, for records."""
-        return table.describe(self.family.prepare(self.params, self.frame))
+        prepared = self.family.prepare(self.params, self.frame)
+        return table.describe(prepared) if prepared.means.shape[1] else "angles alone"
 
     def prepare(self, compute_dtype: str = "float64") -> Prepared:
         """Return factorisations and log weights, once per pass and process.
@@ -108,17 +125,28 @@ class Mixture:
     @property
     def means(self) -> FloatArray:
         """Means (K, D) in source units."""
-        return self.frame.backward(self.params.means)
+        means = self.frame.backward(self.params.means)
+        return self.family.reported(means) if isinstance(self.family, HeldGaussian) else means
 
     @property
     def covariances(self) -> FloatArray:
-        """Covariances in source units, in scikit-learn's shape for the covariance type."""
-        return rescale(self.params.covariances, self.frame.scale, self.family.covariance_type)
+        """Covariances in source units, in scikit-learn's shape for the covariance type.
+
+        Of the columns that are not angles.
+        """
+        scale = self.frame.scale[lines_of(self.family, self.n_columns)]
+        return rescale(self.params.covariances, scale, self.family.covariance_type)
 
     @property
     def dense_covariances(self) -> FloatArray:
         """Covariance matrices (K, D, D) in source units, whatever the covariance type."""
         return rescale(self.family.dense(self.params), self.frame.scale, "full")
+
+
+def lines_of(family: Family, n_columns: int) -> IntArray:
+    """Return the positions of the columns that are not angles."""
+    angles = getattr(family, "angles", ())
+    return np.setdiff1d(np.arange(n_columns), np.asarray(angles, dtype=np.int64))
 
 
 def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) -> FloatArray:
@@ -131,7 +159,7 @@ def rescale(covariances: FloatArray, scale: FloatArray, covariance_type: str) ->
     elif covariance_type == "diag":
         rows = columns = scale
     else:
-        rows = columns = scale[0]
+        rows = columns = scale[:1].max(initial=0.0)  # none where all columns are angles
     with np.errstate(over="ignore", under="ignore"):  # units whose squares float64 cannot hold
         result: FloatArray = covariances * rows * columns
     return result
@@ -185,18 +213,26 @@ def objective(mixture: Mixture, sums: EStepSums) -> float:
 def in_order(mixture: Mixture) -> Mixture:
     """Return the components by descending weight, ties by mean (first column first).
 
-    Where the law gives them a meaning by number, they keep it.
+    Where the law gives them a meaning by number, they keep it. Those with something held keep
+    their place, and the others take the places between. A background stays last.
     """
     if mixture.law.ordered:
         return mixture
-    keys = [*reversed(mixture.params.means.T), -mixture.pooled]
-    return reordered(mixture, np.lexsort(keys))
+    K = len(mixture.params.means)
+    keys = [*reversed(mixture.params.means.T), -mixture.pooled[:K]]
+    order = np.lexsort(keys)
+    if kept := mixture.kept:
+        others = [k for k in order if k not in kept]
+        order = np.arange(len(order))
+        order[~np.isin(order, kept)] = others
+    return reordered(mixture, order)
 
 
 def reordered(mixture: Mixture, order: IntArray) -> Mixture:
-    """Return the components in another order (K,)."""
+    """Return the components in another order (K,), a background last."""
+    behind = np.arange(len(order), mixture.n_components)
     return replace(
         mixture,
         params=mixture.family.reorder(mixture.params, order),
-        weights=mixture.weights[:, order],
+        weights=mixture.weights[:, np.append(order, behind)],
     )

@@ -23,16 +23,22 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
-from gmm_dask.by_group import are_small, by_group, chosen, in_place
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import grouped, noisy, table
+from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
 from gmm_dask.mixture import Mixture
+from gmm_dask.row_groups import are_small, in_place, some_of, sorted_by_group
 from gmm_dask.tree import add
 
 POOLED, ALIKE = -1, -2
 """For a group: rows that have none; log weights of 0."""
+SOFT_ONLY = (
+    "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
+    'labels; use assignment="soft", or leave the noise out'
+)
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
 
@@ -43,10 +49,13 @@ class Observer:
     Parameters
     ----------
     mixture : Mixture
+    temperature : float
+        Of `e_step`; see `kernels.annealed`.
     """
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
+        self.temperature = temperature
         self._marginals: OrderedDict[tuple[bytes, int], Marginal] = OrderedDict()
         self._lock = Lock()
 
@@ -59,11 +68,12 @@ class Observer:
                 self._marginals.move_to_end(key)
                 return found
         if group == POOLED:
-            found = marginal_of(self.mixture, columns)
+            found = marginal_of(self.mixture, columns, self.temperature)
         elif group == ALIKE:
             found = of_group(self.marginal(columns), np.ones(self.mixture.n_components))
         else:
-            found = of_group(self.marginal(columns), self.mixture.weights[group])
+            weights = self.mixture.weights[group]
+            found = of_group(self.marginal(columns), weights, self.temperature)
         with self._lock:
             self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):
@@ -72,10 +82,10 @@ class Observer:
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
-        total, rows = self._zero(), by_group(rows)[0]
+        total, rows = self._zero(), sorted_by_group(rows)[0]
         G, K = self.mixture.weights.shape
         count = np.zeros((1 if rows.group is None else G, K))
-        if rows.noise is None and are_small(rows.group):
+        if self.temperature == 1 and rows.noise is None and are_small(rows.group):
             for columns, places in patterns(rows.values):
                 if len(columns):
                     sums, found = self._together(columns, taken(rows, places, columns))
@@ -95,7 +105,7 @@ class Observer:
         A row's density is that of what was observed of it. Rows without any value have density 1
         and the weights as responsibilities.
         """
-        rows, order = by_group(rows)
+        rows, order = sorted_by_group(rows)
         log_norm = np.zeros(len(rows.values))
         resp = self._weights(rows)
         scale = np.log(self.mixture.frame.scale)
@@ -111,7 +121,7 @@ class Observer:
 
         In source units. What was observed without error comes back as it is.
         """
-        rows, order = by_group(rows)
+        rows, order = sorted_by_group(rows)
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
         for group, columns, places in pieces(rows):
@@ -143,6 +153,8 @@ class Observer:
         """Return the sums of rows of one pattern, lifted to all columns."""
         weight = part.sample_weight
         if part.noise is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
@@ -153,7 +165,8 @@ class Observer:
         return self._lifted(model, sums)
 
     def _lifted(self, model: Marginal, sums: EStepSums) -> EStepSums:
-        volume = sums.log_likelihood + sums.n_rows * model.log_scale
+        of_rows = sums.log_likelihood * unit_of(self.temperature)
+        volume = of_rows + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)
@@ -270,7 +283,7 @@ def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
 def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
     """Return some rows in some columns."""
     if isinstance(places, slice):
-        return chosen(rows, places)
+        return some_of(rows, places)
     values = rows.values.take(places, axis=0).take(columns, axis=1)
     weight = None if rows.sample_weight is None else rows.sample_weight.take(places)
     group = None if rows.group is None else rows.group.take(places)

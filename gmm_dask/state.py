@@ -12,14 +12,20 @@ from gmm_dask.blocks import FloatArray, Frame, RowLayout, Source
 from gmm_dask.drive import Fits, PassDone
 from gmm_dask.engine.platform import differing
 from gmm_dask.errors import CheckpointError, FormatError
+from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.families.held import Held, HeldGaussian
+from gmm_dask.families.lines import Line
 from gmm_dask.families.prior import CovariancePrior
+from gmm_dask.families.product import Product, ProductParams
+from gmm_dask.families.von_mises import VonMises
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.mixing import Memory
-from gmm_dask.fits.restart import Dropped, Given, Restart
+from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
@@ -35,6 +41,8 @@ from gmm_dask.tree import fingerprint
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
     *(RelativeFloor, Ridge, Frame),
+    *(HeldGaussian, Held, Line),
+    *(Product, ProductParams, VonMises, WithBackground),
     *LAWS,
 )
 CODEC = Codec(
@@ -132,7 +140,11 @@ def identity(
         "accelerate": grid.accelerate,
         "race": grid.race,
         "covariance_prior": grid.covariance_prior,
+        **({} if grid.shape.plain else {"shape": grid.shape.identity}),
         "weights": repr(grid.law),
+        # keys that say nothing are left out: checkpoints of earlier versions lack them
+        **({} if grid.held == Held() else {"held": repr(tuple(grid.held))}),
+        **({} if grid.temperature == 1 else {"temperature": grid.temperature}),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from gmm_dask.errors import ConfigError, DataError, DataWarning
 from gmm_dask.estimator import expected, outputs, sampling
+from gmm_dask.estimator.checked import validated
+from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn, set_kappa
 from gmm_dask.estimator.groups import in_groups, of_group
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import Given, given
-from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 from gmm_dask.selection import Candidate
 
@@ -139,6 +139,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if bool(return_std) + bool(return_cov) + (n_draws is not None) > 1:
             raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
         check_is_fitted(self)
+        refuse_expected(self.mixture_, "impute", drawn=n_draws is not None)
         rows = self._validated(X, reset=False, holes=True)
         self._tell_of_noise(noise, stacklevel=3)
         parts = in_groups(self, given(self.n_features_in_, "marginalize", None, noise), groups)
@@ -168,6 +169,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
         """
         rows = self._ready(X)
+        refuse_expected(self.mixture_, "deconvolve")
         if noise is None:
             raise DataError(
                 "deconvolve needs the noise of the rows; for exact ones there is impute"
@@ -216,6 +218,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def to_sklearn(self) -> Any:
         """Return a fitted ``sklearn.mixture.GaussianMixture`` with the same parameters."""
         check_is_fitted(self)
+        refuse_sklearn(self.mixture_)
         return outputs.to_sklearn(self)
 
     def _apply(self, output: str, X: Any, noise: Any, groups: Any) -> Any:
@@ -248,28 +251,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
-        if not is_lazy(X):
-            # a fit counts bad values by column in its first pass
-            finite = False if reset else "allow-nan" if holes else True
-            return validate_data(
-                self,
-                as_numbers(X),
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                order="C",
-                ensure_min_samples=2 if reset else 1,
-                ensure_all_finite=finite,
-            )
-        names, n_columns = column_names(X), outputs.width(X)
-        if reset:
-            self.n_features_in_ = n_columns
-            self.__dict__.pop("feature_names_in_", None)
-            if names is not None:
-                self.feature_names_in_ = np.asarray(names, dtype=object)
-        else:
-            fitted = getattr(self, "feature_names_in_", None)
-            check_same_columns(fitted, names, self.n_features_in_, n_columns)
-        return X
+        return validated(self, X, reset=reset, holes=holes)
 
     def _names(self) -> tuple[str, ...]:
         """Return the names of the columns, empty where there are none."""
@@ -278,6 +260,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""
         self.mixture_ = mixture
+        set_kappa(self, mixture)
         self.weights_ = mixture.pooled
         self.law_ = mixture.law.parameters(mixture.weights)
         self.means_ = mixture.means

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gmm_dask.errors import FormatError
+from gmm_dask.estimator.compound import compound_restored, compound_stored
 from gmm_dask.estimator.groups import name_groups
 from gmm_dask.laws.named import law_word
 from gmm_dask.mixture import Mixture
@@ -19,6 +20,7 @@ from gmm_dask.store.model import load_model, save_model
 WORDS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params"),
     *("warm_start", "verbose", "verbose_interval", "missing", "compute_dtype"),
+    *("assignment", "covariance_prior"),
 )
 PARTS = ("mixture", "words", "fitted", "feature_names", "random_state", "extra", "groups")
 LATER = {"groups": None}
@@ -33,7 +35,7 @@ def save_attributes(path: Any, model: Any, extra: dict[str, Any]) -> None:
     """Write parameters and fitted attributes of a model."""
     value = {
         "mixture": model.mixture_,
-        "words": {name: getattr(model, name) for name in WORDS},
+        "words": {name: getattr(model, name) for name in WORDS} | compound_stored(model),
         "fitted": {name: _plain(getattr(model, name)) for name in FITTED if hasattr(model, name)},
         "feature_names": _names(model),
         "extra": extra,
@@ -49,7 +51,9 @@ def load_attributes(path: Any, model: Any) -> None:
     if isinstance(value, dict):
         value = LATER | value
     mixture = _checked(value, path)
-    model.set_params(**value["words"], random_state=value["random_state"])
+    of_shape = compound_restored(mixture, value["words"], value["feature_names"])
+    words = {**value["words"], **of_shape}
+    model.set_params(**words, random_state=value["random_state"])
     model.set_params(weights=law_word(mixture.law))
     model._set(mixture)
     name_groups(model, value["groups"])
@@ -74,7 +78,7 @@ def _checked(value: Any, path: Any) -> Mixture:
     words, fitted, names, seed = (value[k] for k in PARTS[1:5])
     n_columns = mixture.n_columns
     sound = {
-        "words": _is_plain(words, WORDS),
+        "words": _is_plain(words, (*WORDS, "background")),
         "fitted": _is_plain(fitted, FITTED),
         "n_features_in_": _n_features(fitted) in (None, n_columns),
         "feature_names": names is None or _are_names(names, n_columns),

@@ -42,9 +42,9 @@ def _real(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; a finite number of at least 0 is needed")
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
-        raise ConfigError(f"{name} is {value!r}; one of {', '.join(allowed)} is needed")
+        raise ConfigError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} is needed")
 
 
 def _integers(name: str, values: Any) -> None:
@@ -67,7 +67,7 @@ def _share(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; a share of the rows between 0 and 1 is needed")
 
 
-def _among(*allowed: str) -> Callable[[str, Any], None]:
+def _among(*allowed: Any) -> Callable[[str, Any], None]:
     return lambda name, value: _one_of(name, value, allowed)
 
 
@@ -86,6 +86,7 @@ def _is_law(name: str, value: Any) -> None:  # noqa: ARG001  # its messages say 
 
 RULES: dict[str, Callable[[str, Any], None]] = {
     "n_components": _at_least_one,
+    "n_clusters": _at_least_one,
     "n_init": _at_least_one,
     "max_iter": _at_least_one,
     "tol": _real,
@@ -104,6 +105,8 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "missing": _among("error", "marginalize"),
     "compute_dtype": _among("float64", "float32"),
     "weights": _is_law,
+    "assignment": _among("soft", "hard"),
+    "covariance_prior": _among(True, False),
 }
 
 
@@ -130,18 +133,19 @@ def given_parameters(model: Any, n_columns: int) -> dict[str, FloatArray]:
     """
     K, D = int(model.n_components), n_columns
     given: dict[str, FloatArray] = {}
+    some = model.frozen is not None
     if model.weights_init is not None:
-        given["weights"] = _shaped("weights_init", model.weights_init, (K,))
-        total = given["weights"].sum()
-        if (given["weights"] < 0).any() or abs(total - 1) > 1e-8:
+        given["weights"] = _shaped("weights_init", model.weights_init, (K,), some)
+        total, least = np.nansum(given["weights"]), 0.0 if some else 1.0 - 1e-8
+        if (given["weights"] < 0).any() or not least <= total <= 1 + 1e-8:
             raise ConfigError(f"weights_init must be at least 0 and sum to 1; the sum is {total}")
     if model.means_init is not None:
-        given["means"] = _shaped("means_init", model.means_init, (K, D))
+        given["means"] = _shaped("means_init", model.means_init, (K, D), some)
     if model.precisions_init is not None:
         kind = model.covariance_type
         shape = second_shape(kind, K, D)
-        precisions = _shaped("precisions_init", model.precisions_init, shape)
-        given["covariances"] = _inverse(precisions, kind)
+        precisions = _shaped("precisions_init", model.precisions_init, shape, some)
+        given["covariances"] = _inverse_of_given(precisions, kind)
     return given
 
 
@@ -167,11 +171,25 @@ def going_on(model: Any, last: Mixture, n_columns: int) -> dict[str, FloatArray]
     }
 
 
-def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
+def _shaped(name: str, value: Any, shape: tuple[int, ...], some: bool = False) -> FloatArray:
+    """Return numbers of a shape; with `some`, NaN may stand for all of a component."""
     array = np.asarray(value, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
+    if array.shape != shape or np.isinf(array).any() or not (some or np.isfinite(array).all()):
         raise ConfigError(f"{name} has shape {array.shape}; finite numbers of {shape} are needed")
+    holes = np.isnan(array).reshape(len(array), -1)
+    if (holes.any(axis=1) & ~holes.all(axis=1)).any():
+        raise ConfigError(f"{name}: NaN leaves a component to the start, all its numbers or none")
     return array
+
+
+def _inverse_of_given(precisions: FloatArray, covariance_type: str) -> FloatArray:
+    """Return covariances from precisions, NaN where these are."""
+    if covariance_type == "tied":
+        return precisions if np.isnan(precisions).all() else _inverse(precisions, "tied")
+    known = ~np.isnan(precisions).reshape(len(precisions), -1).any(axis=1)
+    covariances = np.full_like(precisions, np.nan)
+    covariances[known] = _inverse(precisions[known], covariance_type)
+    return covariances
 
 
 def _inverse(precisions: FloatArray, covariance_type: str) -> FloatArray:

@@ -58,10 +58,11 @@ class Coordinates:
         back = np.linalg.solve(self._unit().transpose(0, 2, 1), whitened[:, :, None])[:, :, 0]
         scale = self._shape_scale()
         covariances = self._covariances(shape.reshape(scale.shape) / scale)
+        leapt = params._replace(means=params.means + back, covariances=covariances)
         return replace(
             self.origin,
             weights=self.origin.law.project(share / share.sum(axis=1, keepdims=True)),
-            params=params._replace(means=params.means + back, covariances=covariances),
+            params=self.origin.family.restored(leapt, params),
         )
 
     def _logs(self, mixture: Mixture) -> FloatArray:

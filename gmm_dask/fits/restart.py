@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from gmm_dask.blocks import FloatArray
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.split import split_identical
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
@@ -21,28 +21,6 @@ KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
     "squarem": Squarem,
     "daarem": Daarem,
 }
-
-
-class Given(NamedTuple):
-    """Parameters that the caller wants EM to begin with; None leaves the start's own."""
-
-    weights: FloatArray | None = None
-    """(G, K)."""
-    means: FloatArray | None = None
-    """(K, D) in the frame."""
-    covariances: FloatArray | None = None
-    """In the frame, in the shape of the covariance type."""
-
-    def into(self, mixture: Mixture) -> Mixture:
-        """Return the mixture with what is given put in place."""
-        params = mixture.params
-        if self.means is not None:
-            params = params._replace(means=self.means)
-        if self.covariances is not None:
-            params = params._replace(covariances=self.covariances)
-        if self.weights is not None:
-            mixture = replace(mixture, weights=mixture.law.project(self.weights))
-        return replace(mixture, params=params)
 
 
 class Dropped(NamedTuple):
@@ -153,6 +131,8 @@ class Restart:
         assert self.em is not None
         if self.spread or self.em.n_iter != 1 or self.outcome is not None:
             return self
+        if self.em.mixture.family.compound:
+            return self
         parted = split_identical(self.em.mixture)
         if not parted.sentences:
             return self
@@ -165,4 +145,4 @@ class Restart:
         layout = self.rows.layout if self.rows else None
         begun = with_groups(self.given.into(mixture), layout.n_groups if layout else 1)
         em = kind(begun, self.tol, self.max_iter, self.rows)
-        return replace(self, start=None, em=em)
+        return replace(self, start=None, em=em, given=Given())

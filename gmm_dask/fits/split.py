@@ -40,11 +40,12 @@ def identical_pairs(mixture: Mixture) -> tuple[tuple[int, int], ...]:
     """Return pairs (j, k), j < k, of components that differ in no more than their weights.
 
     Each component appears with the first that it equals. Components without weight are left out:
-    they stay without.
+    they stay without; so are those with something held, which cannot be moved.
     """
     means, dense = mixture.params.means, mixture.family.dense(mixture.params)
     units = np.linalg.inv(np.linalg.cholesky(dense)).transpose(0, 2, 1)
     living = np.flatnonzero(mixture.pooled > 0)
+    living = living[~np.isin(living, mixture.kept)]
     pairs: list[tuple[int, int]] = []
     firsts: list[int] = []
     for k in living:

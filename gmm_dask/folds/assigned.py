@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import Block, FloatArray, IntArray, Observed
-from gmm_dask.by_group import chosen
 from gmm_dask.folds.rows import RowShare, check_finite_rows, is_plain, observed
 from gmm_dask.kernels import table
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.observed import Observer
+from gmm_dask.row_groups import some_of
 
 
 class Assigned(NamedTuple):
@@ -31,7 +32,8 @@ class Assigned(NamedTuple):
 
 def prepare(mixture: Mixture, rows: RowShare | None) -> Prepared | Observer:
     """Return what `assign` needs, once per pass and process."""
-    return mixture.prepare() if is_plain(rows) else Observer(mixture)
+    plain = is_plain(rows) and not mixture.family.compound
+    return mixture.prepare() if plain else observer_of(mixture)
 
 
 def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -> Assigned:
@@ -43,9 +45,10 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
         A row has NaN (where it does not mean missing) or an infinite value.
     """
     found = observed(rows, block)
+    if is_plain(rows):
+        check_finite_rows(found.values, block.start)
     if isinstance(prepared, Observer):
         return _assign_observed(prepared, _with_values(found))
-    check_finite_rows(found.values, block.start)
     of_rows = table.assign(prepared.ready, found.values)
     return Assigned(
         of_rows.label,
@@ -59,7 +62,7 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
 def _with_values(rows: Observed) -> Observed:
     """Return the rows with at least one value."""
     some = ~np.isnan(rows.values).all(axis=1)
-    return chosen(rows, some)
+    return some_of(rows, some)
 
 
 def _assign_observed(observer: Observer, rows: Observed) -> Assigned:

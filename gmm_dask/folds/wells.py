@@ -10,6 +10,7 @@ import numpy as np
 from gmm_dask.blocks import Block, FloatArray
 from gmm_dask.folds.e_step import observed_bytes
 from gmm_dask.folds.rows import RowShare, observed
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import Observer
 from gmm_dask.stats import Fold
@@ -49,7 +50,7 @@ class Wells(Fold[Observer, WellSums, WellSums]):
 
     def prepare(self) -> Observer:
         """Return what measures rows of any kind."""
-        return Observer(self.mixture)
+        return observer_of(self.mixture)
 
     def measure(self, prepared: Observer, block: Block) -> WellSums:
         """Return the sums of one block."""
@@ -65,8 +66,11 @@ class Wells(Fold[Observer, WellSums, WellSums]):
             weighted = of_g * weight[group == g, None]
             count[g], squares[g] = weighted.sum(axis=0), weighted.T @ of_g
         unsure = resp.max(axis=1, initial=0.0) < self.threshold
-        by_well = [np.bincount(group, w, G) for w in (weight, weight * log_norm, weight * unsure)]
-        return WellSums(by_well[0], by_well[1], count, squares, by_well[2])
+        rows, likelihood, ambiguous = (
+            np.bincount(group, w, G).astype(np.float64)
+            for w in (weight, weight * log_norm, weight * unsure)
+        )
+        return WellSums(rows, likelihood, count, squares, ambiguous)
 
     def finish(self, stats: WellSums) -> WellSums:
         """Return the sums."""
@@ -81,4 +85,4 @@ class Wells(Fold[Observer, WellSums, WellSums]):
     def stats_bytes(self) -> int:
         """Bytes of the sums."""
         G, K = self.mixture.weights.shape
-        return 8 * G * (3 + K + K * K)
+        return int(8 * G * (3 + K + K * K))

@@ -22,6 +22,11 @@ class WeightLaw(Protocol):
         """Whether components have a meaning by number (copies 0, 1, 2, ...) and keep it."""
         ...
 
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Components whose weights are held, which keep their place: none as a rule."""
+        return ()
+
     def weights(self, count: FloatArray) -> FloatArray:
         """Return the weights (G, K) that maximise ``sum(count * log(weights)) + log_prior``.
 

@@ -88,7 +88,8 @@ def _joint(
     for c in range(last + 1):
         linked = _class(both, c, above=False)
         total = total + linked * _class(a, i - c, above=up_i) * _class(b, j - c, above=up_j)
-    return total if ends else total + _class(both, last + 1, above=True)
+    whole: FloatArray = total if ends else total + _class(both, last + 1, above=True)
+    return whole
 
 
 def cells(rates: FloatArray, levels: tuple[int, ...], tail: str) -> Cells:
@@ -166,7 +167,7 @@ def best_rates(count: FloatArray, levels: tuple[int, ...], tail: str, n_species:
 
 def _of_negatives(share: FloatArray, n_species: int) -> FloatArray:
     if n_species == 1:
-        return -np.log(np.maximum(share[:, :1], TOP))
+        return np.asarray(-np.log(np.maximum(share[:, :1], TOP)))
     neither, no_a, no_b = share[:, 0], share[:, 0] + share[:, 1], share[:, 0] + share[:, 2]
     neither, no_a, no_b = (-np.log(np.maximum(p, TOP)) for p in (neither, no_a, no_b))
     both = np.maximum(no_a + no_b - neither, 0.0) if n_species == 3 else np.zeros_like(no_a)

@@ -12,12 +12,13 @@ from gmm_dask.errors import ConfigError
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.droplets import Droplets
 from gmm_dask.laws.genotypes import Binomial, HardyWeinberg
+from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.poisson import Poisson, ZeroInflatedPoisson
 from gmm_dask.laws.simple import Dirichlet, Equal, Fixed, Free
 
 LAWS: tuple[type, ...] = (
     *(Free, Equal, Fixed, Dirichlet, Poisson, ZeroInflatedPoisson, Binomial, HardyWeinberg),
-    Droplets,
+    *(HeldWeights, Droplets),
 )
 """Classes that files may hold."""
 

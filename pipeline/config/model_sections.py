@@ -89,6 +89,12 @@ WITH: dict[str, Callable[[Any], Any]] = {
 """Laws with a word of their own: what it may be."""
 
 
+def _component(key: str) -> str:
+    if not key.isdecimal():
+        raise ValueError(f"{convert.show(key)} is no component; they are numbered from 0")
+    return str(int(key))
+
+
 def _background(value: Any) -> Any:
     if isinstance(value, dict):
         return {column: _interval(limits) for column, limits in value.items()}
@@ -170,16 +176,16 @@ class ModelSection(Section):
     circular: dict[str, Above] = Field(default_factory=dict)
     """Period of each column that is an angle."""
     frozen: dict[
-        str,
+        Annotated[str, AfterValidator(_component)],
         tuple[
             Annotated[Literal["weight", "mean", "covariance"], BeforeValidator(convert.text)], ...
         ],
     ] = Field(default_factory=dict)
-    """Parameters held at their values in start_from, by component."""
+    """Parameters held at their values in start_from, by number of the component, from 0."""
     start_from: Text | None = None
-    """The model.zarr of an earlier run."""
+    """The model.zarr of an earlier run: its components are the first ones of each fit."""
     assignment: Annotated[Literal["soft", "hard"], BeforeValidator(convert.text)] = "soft"
-    """Mixture, or its hard limit."""
+    """Mixture, or its hard limit: each row to its likeliest component alone."""
     components: Annotated[Literal["ddpcr"], BeforeValidator(convert.text)] | None = None
     """Components with a meaning of their own, in place of n_components."""
     copies: dict[str, Copies] | None = None

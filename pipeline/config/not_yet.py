@@ -25,35 +25,19 @@ def _is(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _not(word: str) -> Callable[[Any], bool]:
-    return lambda value: value != word
-
-
 def _holds(word: str) -> Callable[[Any], bool]:
     return lambda value: word in value
 
 
-def _has_step(word: str) -> Callable[[Any], bool]:
-    return lambda steps: any(step.name == word for step in steps)
-
-
 LATER = (
-    Later("transform", _has_step("rgb_to_hsv"), "step rgb_to_hsv"),
-    Later("model.background", _not("none"), "uniform background"),
-    Later("model.circular", _given, "columns that are angles"),
-    Later("model.frozen", _given, "frozen parameters"),
-    Later("model.start_from", _given, "start from an earlier model"),
-    Later("model.assignment", _is("hard"), "hard assignment"),
-    Later("model.components", _given, "components for droplets"),
-    Later("model.copies", _given, "components for droplets"),
-    Later("model.weight_tail", _given, "components for droplets"),
-    Later("model.linkage", _given, "components for droplets"),
     Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
     Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
     Later("output.columns", _holds("outlier"), "column outlier"),
 )
 
 # A section that arrives later is off, although the schema gives it defaults.
+OF_DROPLETS = {"concentration"}
+"""What of the section `diagnose` is there: for droplets."""
 OFF = {"diagnose": "diagnosing of what a fit means"}
 
 
@@ -65,11 +49,17 @@ def missing_features(config: Config) -> Iterator[Problem]:
         if section is not False and asks(getattr(section, key)):
             yield Problem(tuple(path.split(".")), f"this version has no {what} yet; take it out")
     for key, what in OFF.items():
-        if key in config.model_fields_set and getattr(config, key) is not False:
+        section = getattr(config, key)
+        if section is False or section.model_fields_set <= OF_DROPLETS:
+            continue
+        if key in config.model_fields_set:
             sentence = f"this version has no {what} yet; take it out, or write {key}: false"
             yield Problem((key,), sentence)
 
 
 def without_missing(config: Config) -> Config:
     """Switch off the sections that this version cannot run."""
+    section = config.diagnose
+    if section is not False and section.concentration is not None:
+        return config
     return config.model_copy(update=dict.fromkeys(OFF, False))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gmm_dask import ConfigError, law_of
-from pipeline.config import cluster_rules, column_rules
+from pipeline.config import angle_rules, cluster_rules, column_rules, droplet_rules
 from pipeline.config.reader import Path, Problem
 from pipeline.config.schema import Config
 
@@ -128,6 +128,12 @@ def _frozen(config: Config) -> str | None:
     return None
 
 
+def _hard_and_noise(config: Config) -> str | None:
+    if config.model.assignment == "hard" and config.source.noise is not None:
+        return "hard and source.noise: errors blur the labels; use soft, or leave the noise out"
+    return None
+
+
 def _standard_error(config: Config) -> str | None:
     if config.select.rule == "one_standard_error" and config.select.criterion != "held_out":
         return (
@@ -198,6 +204,7 @@ RULES = (
     Rule(("model.weights", "model.n_components"), _law),
     Rule(("model.weights_by", "source.group"), _groups),
     Rule(("model.frozen", "model.start_from"), _frozen),
+    Rule(("model.assignment", "source.noise"), _hard_and_noise),
     Rule(("select.rule", "select.criterion"), _standard_error),
     Rule(("select.criterion", "model.n_init", "model.n_components"), _restarts_to_compare),
     Rule(("source.path", "source.format"), _builtin),
@@ -206,6 +213,8 @@ RULES = (
     Rule(("output.columns", "source.noise", "model.missing"), _needs_noise),
     *(Rule(keys, against) for keys, against in cluster_rules.RULES),
     *(Rule(keys, against) for keys, against in column_rules.RULES),
+    *(Rule(keys, against) for keys, against in angle_rules.RULES),
+    *(Rule(keys, against) for keys, against in droplet_rules.RULES),
 )
 
 

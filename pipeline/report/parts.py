@@ -265,6 +265,8 @@ class ComponentRow:
         Number of the component it overlaps most with.
     overlap : float
         Bhattacharyya coefficient with the partner, 0 to 1.
+    name : str
+        "background" for a uniform one, whose mean and std are those of its box; else empty.
     """
 
     number: int
@@ -276,3 +278,4 @@ class ComponentRow:
     entropy: float = math.nan
     partner: int | None = None
     overlap: float = math.nan
+    name: str = ""

@@ -22,7 +22,7 @@ from gmm_dask import (
 from pipeline.clusters import open_client
 from pipeline.config import Config, OutputSection
 from pipeline.manifest import find_run, now, read_manifest
-from pipeline.run.fitting import spec_of
+from pipeline.run.asked import spec_of
 from pipeline.run.layouts import layout_of
 from pipeline.run.settings import cluster_settings, stored_config
 from pipeline.run.stored import stored_model

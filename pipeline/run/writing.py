@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask import Candidate, DaskEngine, Engine, GaussianMixture, Mixture, RowLayout, plan_for
 from pipeline.config import Config
 from pipeline.report import candidates_table, chosen_sentence, summary_text, warning_sentences
+from pipeline.run.droplets import concentration_rows
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
 from pipeline.run.groups import weight_rows
 from pipeline.run.layouts import in_source_terms
 from pipeline.run.reporting import build_results, write_report
+from pipeline.run.sampling import write_sample
 from pipeline.run.write_back import output_columns, write_back
 from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
 from pipeline.sinks import write_candidates_csv as write_candidates
@@ -36,7 +38,11 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
     outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
     if weights := weight_rows(fitted):
         outputs["weights"] = _written(weights, folder / "weights.csv")
+    outputs |= write_sample(config, fitted)
     changes = _facts(fitted) | {"outputs": outputs}
+    if wells := concentration_rows(config, fitted, engine):
+        outputs["concentrations"] = _written(wells, folder / "concentrations.csv")
+        changes["concentrations"] = wells
     record = None
     if config.output:
         record, result = write_assignments(

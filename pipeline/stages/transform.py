@@ -15,6 +15,7 @@ from gmm_dask import (
     RowLayout,
     Source,
 )
+from pipeline.stages.colours import RgbToHsv
 from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, step_from
 
 
@@ -123,8 +124,14 @@ class Transform:
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> Transform:
         """Return the transform that `as_dict` stored."""
-        steps = tuple(step_from(step) for step in stored["steps"])
+        steps = tuple(_stored(step) for step in stored["steps"])
         return Transform(tuple(stored["before"]), steps)
+
+
+def _stored(step: dict[str, Any]) -> FittedStep:
+    if step["name"] == "rgb_to_hsv":
+        return RgbToHsv(**step)
+    return step_from(step)
 
 
 def _reduces(step: FittedStep) -> bool:
@@ -136,6 +143,8 @@ def describe_step(step: FittedStep) -> str:
     if isinstance(step, Pca):
         share = float(step.explained.sum())
         return f"pca: {len(step.components)} components, {share:.1%} of the variance"
+    if isinstance(step, RgbToHsv):
+        return f"rgb_to_hsv of {', '.join(step.labels)}: hue in degrees, saturation and value"
     if isinstance(step, Elementwise):
         of = ", ".join(step.labels)
         by = f" with cofactor {step.cofactor:g}" if step.name == "arcsinh" else ""

@@ -18,8 +18,8 @@ from gmm_dask import (
     Observer,
     RowLayout,
     RowShare,
-    by_group,
     fit_many,
+    row_groups,
 )
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.mixture import Mixture, m_step
@@ -124,7 +124,7 @@ def test_small_groups_together_are_groups_one_by_one(kind, monkeypatch):
     rows = Observed(values, rng.uniform(0, 2, 5000), None, rng.integers(0, 40, 5000))
     found = {}
     for small in (0, 10**9):
-        monkeypatch.setattr(by_group, "SMALL", small)
+        monkeypatch.setattr(row_groups, "SMALL", small)
         found[small] = Observer(mixture).e_step(rows)
     together, apart = found[10**9], found[0]
     np.testing.assert_allclose(together.count, apart.count, rtol=1e-10, atol=1e-12)

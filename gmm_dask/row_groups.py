@@ -8,7 +8,7 @@ from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
 from gmm_dask.kernels.grouped import SMALL
 
 
-def by_group(rows: Observed) -> tuple[Observed, IntArray | None]:
+def sorted_by_group(rows: Observed) -> tuple[Observed, IntArray | None]:
     """Return rows in ascending order of their groups, and the place of each before (n,).
 
     None where they are in order already. Rows of one group keep theirs.
@@ -16,10 +16,10 @@ def by_group(rows: Observed) -> tuple[Observed, IntArray | None]:
     if rows.group is None or not (rows.group[1:] < rows.group[:-1]).any():
         return rows, None
     order = np.argsort(rows.group, kind="stable")
-    return chosen(rows, order), order
+    return some_of(rows, order), order
 
 
-def chosen(rows: Observed, places: IntArray | BoolArray | slice) -> Observed:
+def some_of(rows: Observed, places: IntArray | BoolArray | slice) -> Observed:
     """Return some of the rows."""
     weight, noise, group = rows.sample_weight, rows.noise, rows.group
     return Observed(
@@ -31,7 +31,7 @@ def chosen(rows: Observed, places: IntArray | BoolArray | slice) -> Observed:
 
 
 def in_place(ordered: FloatArray, order: IntArray | None) -> FloatArray:
-    """Return an array (n, ...) of rows that `by_group` has ordered as the rows were before."""
+    """Return an array (n, ...) of rows of sorted rows as the rows were before."""
     if order is None:
         return ordered
     result = np.empty_like(ordered)
