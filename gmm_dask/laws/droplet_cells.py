@@ -190,7 +190,7 @@ def _begin(share: FloatArray, levels: tuple[int, ...], n_species: int) -> FloatA
     )
     copies = np.maximum(copies, 1e-12)
     if n_species < 3:
-        return copies
+        return np.asarray(copies)
     both = np.einsum("gij,i,j->g", table, np.arange(levels[0] + 1.0), np.arange(levels[1] + 1.0))
     linked = np.clip(
         both - copies.prod(axis=1), 0.05 * copies.min(axis=1), 0.9 * copies.min(axis=1)
