@@ -152,20 +152,32 @@ def linkage(
     return Linkage(sums.count[:, double].sum(axis=1), expected, lost, p)
 
 
-def pooled(found: Estimate, level: float) -> Pooled:
-    """Return wells as replicates of one sample, each with an error of its own besides its count."""
-    shape = found.rate.shape[1]
-    parts = [_pooled(found.rate[:, d], found.error[:, d]) for d in range(shape)]
+def pooled(found: Estimate, n: FloatArray, level: float) -> Pooled:
+    """Return wells as replicates of one sample, each with an error of its own besides its count.
+
+    The counting variance of a well is that of the common lambda, times what unsure classes add in
+    the mean: so wells that happen to have few positives do not weigh more.
+
+    Parameters
+    ----------
+    found : Estimate
+    n : (G,)
+        Droplets of each well.
+    level : float
+    """
+    targets = range(found.rate.shape[1])
+    parts = [_pooled(found.rate[:, d], found.error[:, d], n) for d in targets]
     rate, error, between = (np.array(part) for part in zip(*parts, strict=True))
     half = norm.ppf(0.5 + level / 2) * error
     return Pooled(rate, error, between, np.maximum(rate - half, 0.0), rate + half)
 
 
-def _pooled(rate: FloatArray, error: FloatArray) -> tuple[float, float, float]:
-    good = np.isfinite(error)
+def _pooled(x: FloatArray, error: FloatArray, n: FloatArray) -> tuple[float, float, float]:
+    common, good = float(n @ x / n.sum()), np.isfinite(error)
     if not good.any():
-        return float(rate.mean()), np.nan, np.nan
-    x, v = rate[good], error[good] ** 2
+        return common, np.nan, np.nan
+    unsure = max(float((error[good] ** 2 * n[good] / np.expm1(x[good])).mean()), 1.0)
+    v = unsure * np.expm1(common) / n
     w = 1 / v
     excess = (w * (x - w @ x / w.sum()) ** 2).sum() - (len(x) - 1)
     scale = w.sum() - (w**2).sum() / w.sum()

@@ -66,37 +66,61 @@ class Concentrations:
     factor: float
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each well and target: concentration, limits [copies/uL], counts."""
-        return [self._row(g, d) for g in range(len(self.wells)) for d in range(len(self.targets))]
+        """Return a row for each well and target: concentration, limits [copies/uL], counts.
+
+        Where there are several wells a row for each target follows that takes them as replicates
+        of one sample, named "pooled": its error holds what they differ by. None stands for what
+        cannot be told, such as the error of no positives.
+        """
+        wells, targets = range(len(self.wells)), range(len(self.targets))
+        rows = [self._row(g, d) for g in wells for d in targets]
+        return rows + [self._pooled_row(d) for d in targets] if len(wells) > 1 else rows
+
+    def _pooled_row(self, d: int) -> dict[str, Any]:
+        found, n = self.pooled, self.sums.n_rows
+        return self._figures(
+            "pooled", d, found.rate[d], found.error[d], found.low[d], found.high[d]
+        ) | {
+            "between_wells": _plain(found.between[d]),
+            "accepted": float(n.sum()),
+            "positives": float((-n * np.expm1(-self.estimate.rate[:, d])).sum()),
+            "ambiguous": float(self.sums.ambiguous.sum()),
+        }
+
+    def _figures(
+        self, well: Any, d: int, rate: float, error: float, low: float, high: float
+    ) -> dict[str, Any]:
+        numbers = {
+            "concentration": self.factor * rate,
+            "low": self.factor * low,
+            "high": self.factor * high,
+            "copies_per_droplet": rate,
+            "standard_error": error,
+            "between_wells": np.nan,
+        }
+        named = {"well": well, "target": self.targets[d]}
+        return named | {key: _plain(value) for key, value in numbers.items()}
 
     def _row(self, g: int, d: int) -> dict[str, Any]:
         found, n = self.estimate, float(self.sums.n_rows[g])
-        row = {
-            "well": self.wells[g],
-            "target": self.targets[d],
-            "concentration": self.factor * found.rate[g, d],
-            "low": self.factor * found.low[g, d],
-            "high": self.factor * found.high[g, d],
-            "copies_per_droplet": found.rate[g, d],
-            "standard_error": found.error[g, d],
+        ends = found.error[g, d], found.low[g, d], found.high[g, d]
+        row = self._figures(self.wells[g], d, found.rate[g, d], *ends) | {
             "accepted": n,
-            "positives": -n * np.expm1(-found.rate[g, d]),
+            "positives": float(-n * np.expm1(-found.rate[g, d])),
             "ambiguous": float(self.sums.ambiguous[g]),
         }
         if self.linkage is not None:
             row |= {
-                "double_positives": self.linkage.doubles[g],
-                "expected_if_independent": self.linkage.expected[g],
-                "likelihood_ratio": self.linkage.ratio[g],
-                "p_independent": self.linkage.p_value[g],
+                "double_positives": float(self.linkage.doubles[g]),
+                "expected_if_independent": float(self.linkage.expected[g]),
+                "likelihood_ratio": float(self.linkage.ratio[g]),
+                "p_independent": float(self.linkage.p_value[g]),
             }
-        return {
-            key: value if isinstance(value, str) else _plain(value) for key, value in row.items()
-        }
+        return row
 
 
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, np.floating) else value
+def _plain(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def fit_droplets(
@@ -253,7 +277,7 @@ def concentrations_of(
         apart, without = independent(engine, source, mixture, rows, sums)
         test = linkage(law, sums, without, apart)
     factor = 1000.0 * dilution / partition_volume
-    return Concentrations(*names, found, pooled(found, level), test, sums, factor)
+    return Concentrations(*names, found, pooled(found, sums.n_rows, level), test, sums, factor)
 
 
 def independent(

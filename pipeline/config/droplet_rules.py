@@ -7,7 +7,7 @@ from pipeline.config.schema import Config
 
 def _copies(config: Config) -> str | None:
     copies, columns = config.model.copies, config.source.columns
-    if not config.model.components:
+    if not config.model.components or config.model.n_components:
         return None
     if not copies:
         return "needed: the copies told apart in each column, as in {fam: 0..1, hex: 0..1}"

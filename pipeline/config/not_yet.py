@@ -50,7 +50,8 @@ def missing_features(config: Config) -> Iterator[Problem]:
             yield Problem(tuple(path.split(".")), f"this version has no {what} yet; take it out")
     for key, what in OFF.items():
         section = getattr(config, key)
-        if section is False or section.model_fields_set <= OF_DROPLETS:
+        of_droplets = section is not False and section.concentration is not None
+        if section is False or (of_droplets and section.model_fields_set <= OF_DROPLETS):
             continue
         if key in config.model_fields_set:
             sentence = f"this version has no {what} yet; take it out, or write {key}: false"

@@ -38,15 +38,27 @@ def well_facts(rows: Sequence[dict[str, Any]]) -> tuple[RowFact, ...]:
     return tuple(
         RowFact(
             word=f"{row['well']}, {row['target']}",
-            value=f"{row['concentration']:.4g} copies/uL ({row['low']:.4g} to {row['high']:.4g})",
+            value=_figure(row),
             note=_note(row),
         )
         for row in rows
     )
 
 
+def _figure(row: dict[str, Any]) -> str:
+    low, high = _said(row["low"]), _said(row["high"])
+    return f"{row['concentration']:.4g} copies/uL ({low} to {high})"
+
+
+def _said(limit: float | None) -> str:
+    return "unknown" if limit is None else f"{limit:.4g}"
+
+
 def _note(row: dict[str, Any]) -> str:
     accepted, positives = row["accepted"], row["positives"]
+    if row["between_wells"] is not None:
+        spread = f"wells as replicates, {row['between_wells']:.3g} copies per droplet between them"
+        return f"{spread}; accepted {accepted:,.0f}, positives {positives:,.0f}"
     note = (
         f"95 % Poisson limits; accepted {accepted:,.0f}, positives {positives:,.0f}, negatives "
         f"{accepted - positives:,.0f}, ambiguous {row['ambiguous']:,.0f}"

@@ -33,13 +33,13 @@ def test_all_droplets_are_accepted(wells):
 
 
 def test_concentrations_are_near_those_of_quantasoft(wells):
-    """Limits of both overlap in all ten; seven figures lie inside, three up to 0.6 % above."""
+    """Limits of both overlap in all ten; seven figures lie inside, three less than 1 % above."""
     assert len(wells) == 10
     assert (wells.low <= wells.PoissonConfMax).all()
     assert (wells.high >= wells.PoissonConfMin).all()
     inside = wells.concentration.between(wells.PoissonConfMin, wells.PoissonConfMax)
     assert inside.sum() >= 7
-    assert (wells.concentration <= 1.006 * wells.PoissonConfMax).all()
+    assert (wells.concentration <= 1.01 * wells.PoissonConfMax).all()
 
 
 def test_double_positives_are_within_their_poisson_limits(wells):
