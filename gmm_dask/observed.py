@@ -13,23 +13,31 @@ Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
-from gmm_dask.kernels import noisy, table
+from gmm_dask.blocks import FloatArray, IntArray, Observed
+from gmm_dask.kernels import grouped, noisy, table
+from gmm_dask.kernels.grouped import Group
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.marginals import Marginal, lifted, marginal_of
+from gmm_dask.marginals import Marginal, lifted, marginals_of
 from gmm_dask.mixture import Mixture
-from gmm_dask.tree import add
+
+T = TypeVar("T")
+
+TILE = 32768
 
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
+AT_ONCE = 128
+"""Patterns whose rows are gathered and measured together."""
 
 
 class Observer:
@@ -47,27 +55,43 @@ class Observer:
 
     def marginal(self, columns: IntArray) -> Marginal:
         """Return the mixture in some columns, from a bounded cache."""
-        key = columns.tobytes()
+        return self.marginals([columns])[0]
+
+    def marginals(self, patterns: Sequence[IntArray]) -> list[Marginal]:
+        """Return the mixture in several choices of columns, from a bounded cache."""
+        keys = [columns.tobytes() for columns in patterns]
         with self._lock:
-            found = self._marginals.get(key)
-            if found is not None:
+            found = {key: self._marginals[key] for key in keys if key in self._marginals}
+        missing = [columns for columns in patterns if columns.tobytes() not in found]
+        for d in sorted({len(columns) for columns in missing}):
+            alike = np.stack([columns for columns in missing if len(columns) == d])
+            for model in marginals_of(self.mixture, alike, bounds=d == self._D or self.bounded):
+                found[model.columns.tobytes()] = model
+        with self._lock:
+            for key in keys:
+                self._marginals[key] = found[key]
                 self._marginals.move_to_end(key)
-                return found
-        found = marginal_of(self.mixture, columns)
-        with self._lock:
-            self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):
                 self._marginals.popitem(last=False)
-        return found
+        return [found[key] for key in keys]
+
+    @property
+    def _D(self) -> int:
+        return self.mixture.n_columns
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether bounds dismiss components for complete rows; then they may for others."""
+        return self.marginal(np.arange(self._D)).kernel.layout.method.projected > 0
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
         total = self._zero()
-        for columns, places in patterns(rows.values):
-            if len(columns):
-                total = add(
-                    total, self._group(self.marginal(columns), taken(rows, places, columns))
-                )
+        for some in batched(patterns(rows.values), min(AT_ONCE, kept(self.mixture))):
+            groups = [(columns, places) for columns, places in some if len(columns)]
+            models = self.marginals([columns for columns, _ in groups])
+            for sums in self._sums(models, [places for _, places in groups], rows):
+                _add_to(total, sums)
         return total
 
     def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
@@ -99,27 +123,38 @@ class Observer:
         frame = self.mixture.frame
         return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
 
+    def _sums(
+        self, models: list[Marginal], places: list[IntArray | slice], rows: Observed
+    ) -> Iterator[EStepSums]:
+        """Yield the sums of rows of each pattern, lifted to all columns."""
+        pairs = list(zip(models, places, strict=True))
+        if rows.noise is not None or rows.sample_weight is not None or len(pairs) == 1:
+            found = [self._group(model, taken(rows, at, model.columns)) for model, at in pairs]
+        else:
+            groups = [Group(model.kernel, at, model.columns) for model, at in pairs]
+            found = grouped.e_step(rows.values, groups)
+        kind = self.mixture.family.covariance_type
+        for model, sums in zip(models, found, strict=True):
+            volume = sums.log_likelihood + sums.n_rows * model.log_scale
+            moments = lifted(model, kind, sums.count[0], sums.moments)
+            yield sums._replace(log_likelihood=volume, moments=moments)
+
     def _group(self, model: Marginal, part: Observed) -> EStepSums:
-        """Return the sums of rows of one pattern, lifted to all columns."""
+        """Return the sums of rows of one pattern, in its columns."""
         weight = part.sample_weight
         if part.noise is not None:
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
             likelihood, n = np.asarray(found.log_likelihood), np.asarray(float(ones.sum()))
-            sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
-        else:
-            sums = table.measure(model.kernel, part.values, weight)
-        volume = sums.log_likelihood + sums.n_rows * model.log_scale
-        kind = self.mixture.family.covariance_type
-        moments = lifted(model, kind, sums.count[0], sums.moments)
-        return sums._replace(log_likelihood=volume, moments=moments)
+            return EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
+        return table.measure(model.kernel, part.values, weight)
 
     def _zero(self) -> EStepSums:
         mixture = self.mixture
-        zero = np.zeros(())
         moments = mixture.family.zero_moments(mixture.n_components, mixture.n_columns)
-        return EStepSums(zero, zero, np.zeros((1, mixture.n_components)), moments, zero)
+        likelihood, n, none = (np.zeros(()) for _ in range(3))
+        return EStepSums(likelihood, n, np.zeros((1, mixture.n_components)), moments, none)
 
     def _framed(self, model: Marginal, part: Observed) -> tuple[FloatArray, FloatArray]:
         """Return rows and their noise in the frame."""
@@ -156,6 +191,13 @@ class Observer:
         return mean, square - mean[:, :, None] * mean[:, None, :]
 
 
+def _add_to(total: EStepSums, sums: EStepSums) -> None:
+    """Add sums in place: there may be one for each pattern of each block."""
+    pairs = zip((*total[:3], *total.moments), (*sums[:3], *sums.moments), strict=True)
+    for array, part in pairs:
+        np.add(array, part, out=array)
+
+
 def marginal_bytes(mixture: Mixture) -> int:
     """Return an upper bound of the bytes of one marginal."""
     return 8 * 3 * mixture.n_components * mixture.n_columns**2
@@ -180,28 +222,40 @@ def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
     places : (m,) or slice
         Ascending; a slice where all rows are alike.
     """
-    holes = np.isnan(values)
-    n, D = holes.shape
-    if not holes.any():
+    n, D = values.shape
+    words = words_of(values)
+    if not any(word.any() for word in words):
         if n:
             yield np.arange(D), slice(None)
         return
-    words = words_of(holes)
     order = np.lexsort(words)
     new = np.zeros(n - 1, dtype=bool)
     for word in words:
         ordered = word.take(order)
         new |= ordered[1:] != ordered[:-1]
     for places in np.split(order, np.flatnonzero(new) + 1):
-        yield np.flatnonzero(~holes[places[0]]), places
+        yield np.flatnonzero(~np.isnan(values[places[0]])), places
 
 
-def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
-    """Return rows of truth values (n, D) as words (-(-D // 16), n), which sort in linear time."""
-    n, D = holes.shape
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield consecutive items in lists of at most `size`."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def words_of(values: Any) -> npt.NDArray[np.uint16]:
+    """Return which values (n, D) are NaN as bits of words (-(-D // 16), n).
+
+    Words of 16 bits sort in linear time.
+    """
+    n, D = values.shape
     words = np.zeros((-(-D // 16), n), dtype=np.uint16)
-    for j in range(D):
-        words[j // 16] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
+    for lo in range(0, n, TILE):
+        tile = slice(lo, lo + TILE)
+        holes = np.isnan(values[tile])
+        for j in range(D):
+            words[j // 16, tile] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
     return words
 
 

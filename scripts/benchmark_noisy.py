@@ -99,8 +99,11 @@ def measure(case, rounds, scale):
 def with_holes(rows, patterns):
     """Return rows of which a tenth of the numbers is missing, in so many patterns."""
     rng = np.random.default_rng(2)
-    holes = rng.random((patterns, rows.shape[1])) < 0.1
-    holes[:, 0] = False
+    drawn = rng.random((1000 * patterns, rows.shape[1])) < 0.1
+    drawn[0], drawn[:, 0] = False, False
+    first = np.sort(np.unique(drawn, axis=0, return_index=True)[1])[:patterns]
+    holes = drawn[first]
+    assert len(holes) == patterns
     return np.where(holes[rng.integers(patterns, size=len(rows))], np.nan, rows)
 
 

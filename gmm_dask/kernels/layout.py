@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,13 @@ class Layout:
         return {key: value for key, value in self.__dict__.items() if key != "addresses"}
 
 
-def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "double") -> Layout:
+def layout(
+    prepared: GaussianPrepared,
+    log_weights: FloatArray,
+    compute: str = "double",
+    *,
+    bounds: bool = True,
+) -> Layout:
     """Return the layout of a model.
 
     Parameters
@@ -73,6 +79,8 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "
     log_weights : (K,)
     compute : str
         "double", or "float" if float32 can represent the means and factors (see `single`).
+    bounds : bool
+        Look for directions along which components can be dismissed unread.
 
     Raises
     ------
@@ -98,7 +106,8 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "
         "centres": means + origin,
         "zeros": np.zeros(D + 1),
     }
-    method, more = components(prepared, form, alive, (arrays["constants"], means), compute)
+    places = arrays["constants"], means
+    method, more = components(prepared, form, alive, places, compute, bounds)
     return Layout(method, prepared, alive, offset, means, in_cache_lines(method, arrays | more))
 
 
@@ -150,6 +159,7 @@ def components(
     alive: IntArray,
     places: tuple[FloatArray, FloatArray],
     compute: str,
+    bounds: bool = True,
 ) -> tuple[Method, dict[str, FloatArray]]:
     """Return the method, and the arrays that depend on the form of the covariances.
 
@@ -162,7 +172,7 @@ def components(
     factor, D = prepared.factor, means.shape[1]
     if form == "full":
         factors = np.broadcast_to(factor, (len(prepared.means), D, D))[alive]
-        return full_components(constants, means, factors, compute)
+        return full_components(constants, means, factors, compute, bounds)
     method = choose(form, D, 0, compute)
     if form == "tied":
         whitened, shapes = means @ factor, np.full((len(alive), 1), 0.5)
@@ -175,20 +185,30 @@ def components(
 
 
 def full_components(
-    constants: FloatArray, means: FloatArray, factors: FloatArray, compute: str
+    constants: FloatArray,
+    means: FloatArray,
+    factors: FloatArray,
+    compute: str,
+    bounded: bool = True,
 ) -> tuple[Method, dict[str, FloatArray]]:
     """Return the method for full components and the arrays it reads."""
     D = means.shape[1]
-    bounds = projection(constants, means, factors)
+    bounds = projection(constants, means, factors) if bounded else None
     method = choose("full", D, bounds.directions.shape[1] if bounds else 0, compute)
     if not method.lists:
-        columns, rows = np.tril_indices(D)
+        columns, rows = triangle(D)
         packed = hstack(constants, means, HALF * factors[:, rows, columns])
         return method, {"parameters": packed}
     found = {"factors": panels(HALF * factors)}
     if bounds:
         found |= {"projection": bounds.directions, "bounds": bounds.parameters}
     return method, found
+
+
+@cache
+def triangle(n_columns: int) -> tuple[IntArray, IntArray]:
+    """Return `numpy.tril_indices`: where many small models are laid out, they take the longest."""
+    return np.tril_indices(n_columns)
 
 
 def hstack(constants: FloatArray, means: FloatArray, shapes: FloatArray) -> FloatArray:
