@@ -55,6 +55,8 @@ class Observed(NamedTuple):
     """(n,), none negative."""
     noise: FloatArray | None = None
     """Of each row's values: variances (n, D) or covariances (n, D, D), source units squared."""
+    projection: FloatArray | None = None
+    """(n, d, D): values are d measurements of each row, this times its D columns."""
 
 
 class RowLayout(NamedTuple):
@@ -62,7 +64,8 @@ class RowLayout(NamedTuple):
 
     A row travels as one run of numbers: D values; its weight, if rows have weights; its noise, D
     variances or the D (D + 1) / 2 covariances of a lower triangle, row by row. So nothing on the
-    way (blocks, checksums, scratch stores) needs to know of weights and noise.
+    way (blocks, checksums, scratch stores) needs to know of weights and noise. Of rows with
+    projections the values are d measurements, the noise is theirs; d D numbers of R follow.
     """
 
     n_columns: int
@@ -74,17 +77,30 @@ class RowLayout(NamedTuple):
     """NaN means missing; otherwise it is refused."""
     compute_dtype: str = "float64"
     """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
+    measured: int = 0
+    """Measurements d of each row by a projection of its own; 0: the columns themselves."""
+
+    @property
+    def n_values(self) -> int:
+        """Values of a row: its columns, or its measurements."""
+        return self.measured or self.n_columns
 
     @property
     def width(self) -> int:
         """Columns of the source."""
-        D = self.n_columns
-        return D + self.sample_weight + {"": 0, "diag": D, "full": D * (D + 1) // 2}[self.noise]
+        d = self.n_values
+        noise = {"": 0, "diag": d, "full": d * (d + 1) // 2}[self.noise]
+        return d + self.sample_weight + noise + self.measured * self.n_columns
 
     @property
     def plain(self) -> bool:
         """Whether rows are complete, alike and without noise."""
-        return not (self.sample_weight or self.noise or self.missing)
+        return not (self.sample_weight or self.noise or self.missing or self.measured)
+
+    @property
+    def holes(self) -> bool:
+        """Whether rows may lack some of the columns."""
+        return self.missing or self.measured > 0
 
     def names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return names of all numbers of a row, of which D are given."""
@@ -98,13 +114,15 @@ class RowLayout(NamedTuple):
 
     def split(self, rows: npt.NDArray[Any]) -> Observed:
         """Return rows (n, width) taken apart."""
-        D = self.n_columns
+        d = self.n_values
         if self.plain:
             return Observed(rows)
-        weight = rows[:, D].astype(np.float64) if self.sample_weight else None
-        rest = rows[:, D + self.sample_weight :].astype(np.float64)
-        noise = unpacked(rest, D) if self.noise == "full" else rest
-        return Observed(rows[:, :D], weight, noise if self.noise else None)
+        weight = rows[:, d].astype(np.float64) if self.sample_weight else None
+        rest = rows[:, d + self.sample_weight :].astype(np.float64)
+        rest, flat = np.split(rest, [rest.shape[1] - self.measured * self.n_columns], axis=1)
+        projection = flat.reshape(-1, d, self.n_columns) if self.measured else None
+        noise = unpacked(rest, d) if self.noise == "full" else rest
+        return Observed(rows[:, :d], weight, noise if self.noise else None, projection)
 
     def join(self, observed: Observed) -> npt.NDArray[Any]:
         """Return rows (n, width) of which `split` gives the parts back."""
@@ -113,8 +131,10 @@ class RowLayout(NamedTuple):
             parts.append(observed.sample_weight[:, None])
         if observed.noise is not None:
             noise = observed.noise
-            lower = np.tril_indices(self.n_columns)
+            lower = np.tril_indices(self.n_values)
             parts.append(noise if noise.ndim == 2 else noise[:, lower[0], lower[1]])
+        if observed.projection is not None:
+            parts.append(observed.projection.reshape(len(observed.values), -1))
         return np.concatenate(parts, axis=1, dtype=observed.values.dtype)
 
 

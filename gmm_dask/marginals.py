@@ -122,9 +122,7 @@ def _independent(kind: str, params: GaussianParams, patterns: IntArray) -> _Shap
     if kind == "spherical":
         within = np.broadcast_to(params.covariances, (P, K))
         root = 1.0 / np.sqrt(within)
-    return _Shapes(
-        within, root, log_det, np.broadcast_to(selection[:, None], (P, K, D, d)), spare
-    )
+    return _Shapes(within, root, log_det, np.broadcast_to(selection[:, None], (P, K, D, d)), spare)
 
 
 def _marginal(

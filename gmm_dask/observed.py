@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from gmm_dask import projected
 from gmm_dask.blocks import FloatArray, IntArray, Observed
 from gmm_dask.kernels import grouped, noisy, table
 from gmm_dask.kernels.grouped import Group
@@ -65,7 +66,9 @@ class Observer:
         missing = [columns for columns in patterns if columns.tobytes() not in found]
         for d in sorted({len(columns) for columns in missing}):
             alike = np.stack([columns for columns in missing if len(columns) == d])
-            for model in marginals_of(self.mixture, alike, bounds=d == self._D or self.bounded):
+            for model in marginals_of(
+                self.mixture, alike, bounds=d == self._n_columns or self.bounded
+            ):
                 found[model.columns.tobytes()] = model
         with self._lock:
             for key in keys:
@@ -76,16 +79,18 @@ class Observer:
         return [found[key] for key in keys]
 
     @property
-    def _D(self) -> int:
+    def _n_columns(self) -> int:
         return self.mixture.n_columns
 
     @cached_property
     def bounded(self) -> bool:
         """Whether bounds dismiss components for complete rows; then they may for others."""
-        return self.marginal(np.arange(self._D)).kernel.layout.method.projected > 0
+        return self.marginal(np.arange(self._n_columns)).kernel.layout.method.projected > 0
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
+        if rows.projection is not None:
+            return projected.e_step(self.mixture, rows)
         total = self._zero()
         for some in batched(patterns(rows.values), min(AT_ONCE, kept(self.mixture))):
             groups = [(columns, places) for columns, places in some if len(columns)]
@@ -100,6 +105,8 @@ class Observer:
         A row's density is that of what was observed of it. Rows without any value have density 1
         and the weights as responsibilities.
         """
+        if rows.projection is not None:
+            return projected.posterior(self.mixture, rows)
         log_norm = np.zeros(len(rows.values))
         resp = np.tile(self.mixture.weights[0], (len(rows.values), 1))
         scale = np.log(self.mixture.frame.scale)
@@ -115,6 +122,8 @@ class Observer:
 
         In source units. What was observed without error comes back as it is.
         """
+        if rows.projection is not None:
+            return projected.true_values(self.mixture, rows)
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
         for columns, places in patterns(rows.values):
@@ -128,10 +137,15 @@ class Observer:
     ) -> Iterator[EStepSums]:
         """Yield the sums of rows of each pattern, lifted to all columns."""
         pairs = list(zip(models, places, strict=True))
-        if rows.noise is not None or rows.sample_weight is not None or len(pairs) == 1:
+        groups = [
+            Group(model.kernel, at, model.columns)
+            for model, at in pairs
+            if isinstance(at, np.ndarray)
+        ]
+        alike = len(groups) < len(pairs)
+        if alike or rows.noise is not None or rows.sample_weight is not None:
             found = [self._group(model, taken(rows, at, model.columns)) for model, at in pairs]
         else:
-            groups = [Group(model.kernel, at, model.columns) for model, at in pairs]
             found = grouped.e_step(rows.values, groups)
         kind = self.mixture.family.covariance_type
         for model, sums in zip(models, found, strict=True):
@@ -228,7 +242,7 @@ def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
         if n:
             yield np.arange(D), slice(None)
         return
-    order = np.lexsort(words)
+    order = np.argsort(words[0], kind="stable") if D <= 16 else np.lexsort(words)
     new = np.zeros(n - 1, dtype=bool)
     for word in words:
         ordered = word.take(order)
@@ -263,7 +277,9 @@ def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observ
     """Return some rows in some columns."""
     if isinstance(places, slice):
         return rows
-    values, weight, noise = (None if part is None else part.take(places, axis=0) for part in rows)
+    values, weight, noise = (
+        None if part is None else part.take(places, axis=0) for part in rows[:3]
+    )
     assert values is not None
     values = values.take(columns, axis=1)
     if noise is not None:

@@ -21,7 +21,7 @@ ROOMS = {
     "families": 3,
     "weights": 3,
     "mixture": 4,
-    **dict.fromkeys(("marginals", "observed"), 4),
+    **dict.fromkeys(("marginals", "observed", "projected", "completion"), 4),
     "folds": 5,
     "fits": 6,
     **dict.fromkeys(("imputation", "projections"), 5),

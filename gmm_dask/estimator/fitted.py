@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from gmm_dask.errors import ConfigError, DataError, DataWarning
 from gmm_dask.estimator import expected, outputs, sampling
@@ -33,25 +33,25 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.missing == "marginalize"
         return tags
 
-    def predict(self, X: Any, *, noise: Any = None) -> Any:
+    def predict(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
         """Return the most probable component of each row, (N,) int64; lazy for Dask input."""
-        return self._apply("label", X, noise)
+        return self._apply("label", X, noise, projection)
 
-    def predict_proba(self, X: Any, *, noise: Any = None) -> Any:
+    def predict_proba(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
         """Return responsibilities (N, K); lazy for Dask input.
 
         Those of a row without any value are the weights.
         """
-        return self._apply("resp", X, noise)
+        return self._apply("resp", X, noise, projection)
 
-    def score_samples(self, X: Any, *, noise: Any = None) -> Any:
+    def score_samples(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
         """Return log densities (N,), natural log per unit volume; lazy for Dask input.
 
         Of a row with missing values: of what was observed, so densities of rows with different
         columns are in different units; 0 for a row without any value. Of a row with noise: of the
-        noisy row.
+        noisy row. Of a row with a projection: of its measurements, in their units.
         """
-        return self._apply("log_prob_norm", X, noise)
+        return self._apply("log_prob_norm", X, noise, projection)
 
     def score(
         self,
@@ -60,21 +60,36 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
     ) -> float:
-        """Return the mean log density of the rows, weighted by `sample_weight`."""
-        return self._criteria(X, sample_weight, noise).log_likelihood_per_row
+        """Return the mean log density of the rows.
 
-    def bic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
-        """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights."""
-        return self._criteria(X, sample_weight, noise).bic
+        Parameters
+        ----------
+        X : (N, D)
+        y : ignored
+        sample_weight, noise, projection : optional
+            As in `fit`.
+        """
+        return self._criteria(X, sample_weight, noise, projection).log_likelihood_per_row
 
-    def aic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
-        """Return Akaike's criterion on X: smaller is better."""
-        return self._criteria(X, sample_weight, noise).aic
+    def bic(self, X: Any, **beside: Any) -> float:
+        """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights.
 
-    def icl(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
-        """Return the integrated completed likelihood on X, soft entropy: smaller is better."""
-        return self._criteria(X, sample_weight, noise).icl
+        Parameters are those of `score`.
+        """
+        return self._criteria(X, **beside).bic
+
+    def aic(self, X: Any, **beside: Any) -> float:
+        """Return Akaike's criterion on X: smaller is better; parameters as of `score`."""
+        return self._criteria(X, **beside).aic
+
+    def icl(self, X: Any, **beside: Any) -> float:
+        """Return the integrated completed likelihood on X, soft entropy: smaller is better.
+
+        Parameters are those of `score`.
+        """
+        return self._criteria(X, **beside).icl
 
     def impute(
         self,
@@ -124,7 +139,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         spread = "variance" if return_std else "covariance" if return_cov else ""
         return expected.imputed(rows, self.mixture_, parts, spread)
 
-    def deconvolve(self, X: Any, noise: Any) -> tuple[Any, Any]:
+    def deconvolve(self, X: Any, noise: Any, *, projection: Any = None) -> tuple[Any, Any]:
         """Return the posterior mean (N, D) and covariance (N, D, D) of each row's true value.
 
         Given the row, its noise and the model (Bayes' rule): values with large noise are drawn
@@ -135,17 +150,19 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         X : (N, D)
         noise : (N, D) variances or (N, D, D) covariances
             Source units squared; an infinite variance says that a value is missing.
+        projection : (N, d, D), optional
+            As in `fit`; X then holds measurements, and the noise is theirs.
 
         References
         ----------
         Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
         """
-        rows = self._ready(X)
+        rows = self._ready(X, projected=projection is not None)
         if noise is None:
             raise DataError(
                 "deconvolve needs the noise of the rows; for exact ones there is impute"
             )
-        parts = given(self.n_features_in_, self.missing, None, noise)
+        parts = self._given(rows, None, noise, projection)
         return expected.true_values(rows, self.mixture_, parts)
 
     @property
@@ -188,19 +205,32 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return outputs.to_sklearn(self)
 
-    def _apply(self, output: str, X: Any, noise: Any) -> Any:
+    def _apply(self, output: str, X: Any, noise: Any, projection: Any) -> Any:
         """Return an output for each row."""
-        rows = self._ready(X)
-        return outputs.apply(rows, self.mixture_, output, self._parts(None, noise))
+        rows = self._ready(X, projected=projection is not None)
+        self._tell_of_noise(noise, stacklevel=4)
+        parts = self._given(rows, None, noise, projection)
+        return outputs.apply(rows, self.mixture_, output, parts)
 
-    def _criteria(self, X: Any, sample_weight: Any, noise: Any) -> Candidate:
-        rows = self._ready(X)
-        return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise))
+    def _criteria(
+        self, X: Any, sample_weight: Any = None, noise: Any = None, projection: Any = None
+    ) -> Candidate:
+        rows = self._ready(X, projected=projection is not None)
+        self._tell_of_noise(noise, stacklevel=4)
+        parts = self._given(rows, sample_weight, noise, projection)
+        return outputs.candidate(rows, self.mixture_, parts)
 
-    def _parts(self, sample_weight: Any, noise: Any) -> Given:
+    def _given(self, rows: Any, sample_weight: Any, noise: Any, projection: Any) -> Given:
         """Return what comes beside the rows."""
-        self._tell_of_noise(noise, stacklevel=5)
-        return given(self.n_features_in_, self.missing, sample_weight, noise)
+        parts = given(
+            outputs.width(rows), self.missing, sample_weight, noise, projection=projection
+        )
+        if parts.layout.n_columns != self.n_features_in_:
+            raise DataError(
+                f"projections lead from {parts.layout.n_columns} columns, the model has "
+                f"{self.n_features_in_}"
+            )
+        return parts
 
     def _tell_of_noise(self, noise: Any, stacklevel: int) -> None:
         """Warn where noise may have been forgotten."""
@@ -211,24 +241,20 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             )
             warnings.warn(message, DataWarning, stacklevel=stacklevel)
 
-    def _ready(self, X: Any) -> Any:
+    def _ready(self, X: Any, *, projected: bool = False) -> Any:
         check_is_fitted(self)
-        return self._validated(X, reset=False, holes=self.missing == "marginalize")
+        holes = self.missing == "marginalize"
+        if projected:  # measurements are not the columns of the model
+            return X if is_lazy(X) else check_array(as_numbers(X), **_words(holes))
+        return self._validated(X, reset=False, holes=holes)
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
         if not is_lazy(X):
             # a fit counts bad values by column in its first pass
-            finite = False if reset else "allow-nan" if holes else True
-            return validate_data(
-                self,
-                as_numbers(X),
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                order="C",
-                ensure_min_samples=2 if reset else 1,
-                ensure_all_finite=finite,
-            )
+            words = _words(holes) | ({"ensure_all_finite": False} if reset else {})
+            rows = 2 if reset else 1
+            return validate_data(self, as_numbers(X), reset=reset, ensure_min_samples=rows, **words)
         names, n_columns = column_names(X), outputs.width(X)
         if reset:
             self.n_features_in_ = n_columns
@@ -261,3 +287,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = candidate.best.n_iter
         self.lower_bounds_ = list(candidate.lower_bounds)
         self.lower_bound_ = candidate.best.lower_bound
+
+
+def _words(holes: bool) -> dict[str, Any]:
+    """Return what scikit-learn's checks are told of data in memory."""
+    finite = "allow-nan" if holes else True
+    return {"dtype": [np.float64, np.float32], "order": "C", "ensure_all_finite": finite}

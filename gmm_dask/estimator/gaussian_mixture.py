@@ -156,6 +156,7 @@ class GaussianMixture(FittedMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
         checkpoint: Any = None,
         resume: str = "auto",
         callback: Callable[[PassDone], None] | None = None,
@@ -173,7 +174,10 @@ class GaussianMixture(FittedMixture):
             Variances or covariances of each row's errors, source units squared; the mixture then
             is that of the true values (extreme deconvolution). An infinite variance says that a
             value is missing. Weights and noise come as X does: arrays in memory, or Dask
-            collections (cut as X is) beside Dask data; noise beside stored data may be stored.
+            collections (cut as X is) beside Dask data; beside stored data they may be stored.
+        projection : (N, d, D), optional
+            A row of X (N, d) then holds d measurements: this times its D true values, plus errors
+            `noise`, (N, d) or (N, d, d). What was not measured is NaN (``missing="marginalize"``).
         checkpoint : path, optional
             Folder in which the fit is saved every minute, and from which it goes on.
         resume : {"auto", "never", "require"}
@@ -194,8 +198,9 @@ class GaussianMixture(FittedMixture):
         check_words({"resume": resume, "on_interrupt": on_interrupt})
         last = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         data = self._validated(X, reset=True)
-        D = self.n_features_in_
-        parts = given(D, self.missing, sample_weight, noise, self.compute_dtype)
+        words = (self.missing, sample_weight, noise, self.compute_dtype, projection)
+        parts = given(self.n_features_in_, *words)
+        D = self.n_features_in_ = parts.layout.n_columns
         source = joined_source(data, parts, self._names())
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
@@ -221,6 +226,8 @@ class GaussianMixture(FittedMixture):
         """Record what the rows of the fit were like."""
         self.noise_type_ = layout.noise or "none"
         self.weighted_ = layout.sample_weight
+        if layout.measured:  # the names are those of measurements, not of the columns
+            self.__dict__.pop("feature_names_in_", None)
 
     @classmethod
     def from_candidate(
@@ -251,9 +258,11 @@ class GaussianMixture(FittedMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
     ) -> Any:
         """Fit and return the label of each row; see `fit` and `predict`."""
-        return self.fit(X, sample_weight=sample_weight, noise=noise).predict(X, noise=noise)
+        beside = {"noise": noise, "projection": projection}
+        return self.fit(X, sample_weight=sample_weight, **beside).predict(X, **beside)
 
     def save(self, path: Any, extra: dict[str, Any] | None = None) -> None:
         """Write the fitted model to a zarr folder, without pickle; see `load`.

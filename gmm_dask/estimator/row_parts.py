@@ -30,15 +30,22 @@ class Join:
     layout: RowLayout
 
     def __call__(
-        self, values: npt.NDArray[Any], weight: Any, noise: Any, start: int = 0
+        self,
+        values: npt.NDArray[Any],
+        sample_weight: Any = None,
+        noise: Any = None,
+        projection: Any = None,
+        start: int = 0,
     ) -> npt.NDArray[Any]:
         """Return rows (n, width) of the type of the values.
 
         Parameters
         ----------
         values : (n, D) float32 or float64
-        weight : (n,) or None
+        sample_weight : (n,) or None
         noise : None, (n, D) variances, or (n, D, D) covariances (flat ones, (n, D * D), too)
+        projection : (n, d, D) or None
+            Flat ones, (n, d * D), too.
         start : int
             Absolute number of the first row, for messages.
 
@@ -47,18 +54,21 @@ class Join:
         DataError
             Lengths differ, a covariance is not symmetric, or a number is not one of float32.
         """
-        n, D = len(values), self.layout.n_columns
+        n, D = len(values), self.layout.n_values
+        weight = sample_weight
         if weight is not None:
             weight = _part("sample_weight", weight, (n,), start)
         if noise is not None:
             full = self.layout.noise == "full"
             noise = _part("noise", noise, (n, D, D) if full else (n, D), start)
             values, noise = (_full if full else _diagonal)(values, noise, start)
-        parts = {"sample_weight": weight, "noise": noise}
+        if projection is not None:
+            projection = _part("projection", projection, (n, D, self.layout.n_columns), start)
+        parts = {"sample_weight": weight, "noise": noise, "projection": projection}
         if values.dtype == np.float32:
             for name, part in parts.items():
                 _check_single(name, part, start)
-        return self.layout.join(Observed(values, weight, noise))
+        return self.layout.join(Observed(values, weight, noise, projection))
 
 
 def _part(name: str, part: Any, shape: tuple[int, ...], start: int) -> FloatArray:
@@ -142,6 +152,28 @@ def noise_type(noise: Any, n_columns: int) -> str:
     )
 
 
+def projected_columns(projection: Any, n_measured: int) -> int:
+    """Return the number of columns D that projections (N, d, D) of d measurements combine.
+
+    Stored projections have two dimensions: they lie flat, d * D numbers a row.
+
+    Raises
+    ------
+    DataError
+        They have another shape.
+    """
+    shape = _shape(projection)
+    if len(shape) == 3 and shape[1] == n_measured:
+        return int(shape[2])
+    flat = len(shape) == 2 and not isinstance(projection, np.ndarray)
+    if flat and shape[1] > 0 and shape[1] % n_measured == 0:
+        return int(shape[1] // n_measured)
+    raise DataError(
+        f"projection has shape {shape}; for rows of {n_measured} measurements (N, {n_measured}, "
+        "D) is needed, D the columns of the model"
+    )
+
+
 def _shape(part: Any) -> tuple[Any, ...]:
     """Return the shape of an array, dataframe or source."""
     if hasattr(part, "columns"):
@@ -150,7 +182,9 @@ def _shape(part: Any) -> tuple[Any, ...]:
 
 
 def extra_columns(layout: RowLayout) -> tuple[str, ...]:
-    """Return names of the columns that stand behind the values."""
+    """Return names of the numbers of a row behind those of the D columns."""
+    if layout.measured:
+        return tuple(f"row {i}" for i in range(layout.width - layout.n_columns))
     n_noise = layout.width - layout.n_columns - layout.sample_weight
     weight = ("sample_weight",) if layout.sample_weight else ()
     return (*weight, *(f"noise {i}" for i in range(n_noise)))

@@ -8,6 +8,7 @@ from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
 from gmm_dask.kernels.noisy import working_bytes
+from gmm_dask.kernels.projected import TILE as PROJECTED_TILE
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
@@ -77,8 +78,11 @@ def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
     if layout is None or layout.plain:
         return 0
     K, D = mixture.n_components, mixture.n_columns
-    numbers = layout.width + (D * D if layout.noise == "full" else 0)
+    d = layout.n_values
+    numbers = layout.width + (d * d if layout.noise == "full" or layout.measured else 0)
     of_rows = 8 * n * (2 * numbers + 2 * K + 4)
+    if layout.measured:
+        return of_rows + 8 * PROJECTED_TILE * (4 * d * (D + d) + K * (d + 1) * D)
     tiles = working_bytes(K, D) if layout.noise else 0
     marginals = max(KEPT_BYTES, 2 * marginal_bytes(mixture)) if layout.missing else 0
     return of_rows + tiles + marginals

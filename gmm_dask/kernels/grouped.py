@@ -58,8 +58,8 @@ def e_step(values: npt.NDArray[Any], groups: Sequence[Group]) -> list[EStepSums]
     for key, places in by_key.items():
         for batch in _batches(key, values, [groups[place] for place in places], places):
             sums = _measure(key, values, [groups[place] for place in batch])
-            for place, one in zip(batch, sums, strict=True):
-                found[place] = one
+            for place, of_group in zip(batch, sums, strict=True):
+                found[place] = of_group
     return found
 
 

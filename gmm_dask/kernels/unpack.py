@@ -54,7 +54,9 @@ def found_in(key: Key, form: str, sums: FloatArray) -> dict[str, FloatArray]:
 def of_lanes(key: Key, form: str, lanes: FloatArray) -> dict[str, FloatArray]:
     """Return what unrolled code has summed."""
     sums = add_lanes(lanes)
-    return {name: sums.take(places, axis=1) for name, places in _places(form, key.n_columns).items()}
+    return {
+        name: sums.take(places, axis=1) for name, places in _places(form, key.n_columns).items()
+    }
 
 
 @cache
