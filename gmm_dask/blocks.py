@@ -60,7 +60,7 @@ class Observed(NamedTuple):
 
 
 class RowLayout(NamedTuple):
-    """Which columns of a source are values, and which say how rows are to be taken.
+    """Which numbers of a row are values, and which say how it is to be taken.
 
     A row travels as one run of numbers: D values; its weight, if rows have weights; its noise, D
     variances or the D (D + 1) / 2 covariances of a lower triangle, row by row. So nothing on the
@@ -79,6 +79,8 @@ class RowLayout(NamedTuple):
     """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
     measured: int = 0
     """Measurements d of each row by a projection of its own; 0: the columns themselves."""
+    exact: bool = False
+    """Take values as exact, whatever their noise."""
 
     @property
     def n_values(self) -> int:
@@ -122,7 +124,8 @@ class RowLayout(NamedTuple):
         rest, flat = np.split(rest, [rest.shape[1] - self.measured * self.n_columns], axis=1)
         projection = flat.reshape(-1, d, self.n_columns) if self.measured else None
         noise = unpacked(rest, d) if self.noise == "full" else rest
-        return Observed(rows[:, :d], weight, noise if self.noise else None, projection)
+        kept = noise if self.noise and not self.exact else None
+        return Observed(rows[:, :d], weight, kept, projection)
 
     def join(self, observed: Observed) -> npt.NDArray[Any]:
         """Return rows (n, width) of which `split` gives the parts back."""
@@ -291,9 +294,3 @@ class Frame:
 def power_of_two(value: float) -> float:
     """Return the power of two nearest to a positive number (1 for 0)."""
     return math.ldexp(1.0, min(round(math.log2(value)), 1023)) if value > 0 else 1.0
-
-
-def check_columns(expected: Sequence[str], found: Sequence[str], where: str) -> None:
-    """Raise DataError unless both hold the same names in the same order."""
-    if tuple(expected) != tuple(found):
-        raise DataError(f"{where}: columns {list(found)} came, {list(expected)} are needed")

@@ -206,7 +206,7 @@ def test_what_cannot_be_is_refused_in_words():
         model.fit(w, noise=noise, projection=wrong)
     missing = w.copy()
     missing[9] = np.nan
-    with pytest.raises(DataError, match='row 9: its measurements are.*missing="marginalize"'):
+    with pytest.raises(DataError, match=r'row 9: its measurements are.*missing="marginalize"'):
         model.fit(missing, noise=noise, projection=R)
     with pytest.raises(DataError, match=r"projection has shape \(50, 2\); for rows of 1"):
         model.fit(w, noise=noise, projection=R[:, 0])
@@ -216,7 +216,7 @@ def test_what_cannot_be_is_refused_in_words():
         model.fit(w, noise=noise, projection=R * [1.0, 0.0])
     blind = R.copy()
     blind[5] = 0.0
-    with pytest.raises(DataError, match="covariance .* must be positive definite"):
+    with pytest.raises(DataError, match=r"covariance .* must be positive definite"):
         model.fit(w, projection=blind)
     fitted = model.fit(w, noise=noise, projection=R)
     with pytest.raises(DataError, match="projections lead from 3 columns, the model has 2"):

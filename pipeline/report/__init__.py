@@ -27,6 +27,7 @@ from pipeline.report.results import (
     Results,
     Run,
     SourceFacts,
+    Widths,
 )
 from pipeline.report.sentences import chosen_sentence, warning_sentences
 
@@ -47,6 +48,7 @@ __all__ = [
     "Results",
     "Run",
     "SourceFacts",
+    "Widths",
     "candidates_table",
     "chosen_sentence",
     "leading_columns",

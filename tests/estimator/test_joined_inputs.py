@@ -170,7 +170,7 @@ def test_stored_weights_are_one_number_a_row():
         GaussianMixture(2).fit(dask_array(X), sample_weight=stored(WEIGHT))
     wrong = WEIGHT.copy()
     wrong[321] = -1.0
-    with pytest.raises(DataError, match="row 321: sample_weight is -1.0"):
+    with pytest.raises(DataError, match=r"row 321: sample_weight is -1\.0"):
         GaussianMixture(2).fit(stored(X), sample_weight=stored(wrong))
 
 
