@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report.console import candidates_table, summary_text
+from pipeline.report.console import candidates_table, summary_text, widths_text
 from pipeline.report.ranking import leading_columns, leading_pairs
 from pipeline.report.results import (
     CandidateRow,
@@ -56,6 +56,7 @@ __all__ = [
     "render",
     "summary_text",
     "warning_sentences",
+    "widths_text",
 ]
 
 

@@ -91,11 +91,17 @@ def summary_text(results: Results) -> str:
     lines += _aligned([["log.likelihood", "n", "df", "BIC", "ICL"], _numbers(choice)])
     lines += [f"(BIC, ICL: smaller is better; chosen by {_chosen_by(results)})"]
     lines += ["", "Clustering table:", *_clustering(results)]
-    widths = width_lines(results)
-    if widths:
-        title = "Widths, the errors taken off (in brackets: of a fit that ignores them):"
-        lines += ["", title, *_aligned(widths)]
-    return "\n".join(lines)
+    widths = widths_text(results)
+    return "\n".join([*lines, *(["", widths] if widths else [])])
+
+
+def widths_text(results: Results) -> str:
+    """Return the widths of the components with the errors taken off and with them, or nothing."""
+    lines = width_lines(results)
+    if not lines:
+        return ""
+    title = "Widths, the errors taken off (in brackets: of a fit that ignores them):"
+    return "\n".join([title, *_aligned(lines)])
 
 
 def _chosen_by(results: Results) -> str:
