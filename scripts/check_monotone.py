@@ -61,7 +61,10 @@ def main():
     gains = np.diff(bounds)
     worst = float((gains / np.abs(bounds[1:])).min())
     print(
-        f"{options.rows:,} rows, D={options.columns}, K={options.components}, {len(bounds)} passes: "
+        f"{options.rows:,} rows, D={options.columns}, K={options.components}, seed {options.seed}"
+    )
+    print(
+        f"{len(bounds)} passes, "
         f"log-likelihood per row {bounds[0]:.6f} to {bounds[-1]:.6f}, smallest gain "
         f"{gains.min():.3g} per row, {time.process_time() - start:.0f} CPU seconds"
     )

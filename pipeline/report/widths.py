@@ -49,7 +49,8 @@ def _note(results: Results, columns: list[int]) -> str:
     words = (
         "Standard deviation of the true values, the errors taken off; in brackets what a fit that "
         "takes the values as exact finds (as many components of the same type, begun at the "
-        "chosen ones): it contains the errors. Below, the root mean square error of each column. "
+        "chosen ones): it contains the errors, and its components may hold other rows. Below, the "
+        "root mean square error of each column. "
     )
     if not results.widths.converged:
         words += "The fit in brackets had not converged when it was ended. "

@@ -1,4 +1,4 @@
-"""The log-likelihood of rows with errors never falls; ``scripts/check_monotone.py`` at full size."""
+"""The log-likelihood of rows with errors never falls (scripts/check_monotone.py: at full size)."""
 
 from __future__ import annotations
 
