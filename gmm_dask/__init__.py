@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gmm_dask.version import __version__
 
 if TYPE_CHECKING:
+    from gmm_dask.angled import Shape, shape_of
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.described import Described, describe
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+    from gmm_dask.estimator.kmeans import KMeans
     from gmm_dask.estimator.outputs import as_table
     from gmm_dask.first_pass import find_frame
     from gmm_dask.fit_many import FitMany, fit_many
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
+    from gmm_dask.measuring import observer_of
     from gmm_dask.mixture import Mixture
     from gmm_dask.observed import Observer
     from gmm_dask.projections import unproject
@@ -65,6 +69,15 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
+    "gmm_dask.angled": (
+        "Shape",
+        "shape_of",
+    ),
+    "gmm_dask.described": (
+        "Described",
+        "describe",
+    ),
+    "gmm_dask.measuring": ("observer_of",),
     "gmm_dask.blocks": (
         "ArraySource",
         "Block",
@@ -115,6 +128,7 @@ _HOMES = {
         "StoreError",
     ),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
+    "gmm_dask.estimator.kmeans": ("KMeans",),
     "gmm_dask.estimator.outputs": ("as_table",),
     "gmm_dask.first_pass": ("find_frame",),
     "gmm_dask.fit_many": (
@@ -176,6 +190,7 @@ __all__ = [
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Described",
     "Engine",
     "FitMany",
     "Fold",
@@ -186,6 +201,7 @@ __all__ = [
     "Grid",
     "GridResult",
     "Interrupted",
+    "KMeans",
     "LocalEngine",
     "Mixture",
     "Observed",
@@ -203,6 +219,7 @@ __all__ = [
     "RowShare",
     "RunLock",
     "Sample",
+    "Shape",
     "Source",
     "SourceChangedError",
     "StoreError",
@@ -212,12 +229,14 @@ __all__ = [
     "batch",
     "check_rows",
     "check_workers",
+    "describe",
     "find_frame",
     "fit_many",
     "human_bytes",
     "is_alive",
     "machine_factor",
     "machine_facts",
+    "observer_of",
     "pass_fold",
     "pass_seconds",
     "passes_left",
@@ -226,6 +245,7 @@ __all__ = [
     "project",
     "read_beat",
     "run_grid",
+    "shape_of",
     "spool",
     "unproject",
 ]

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from gmm_dask import tree
 from gmm_dask.errors import DataError
+from gmm_dask.row_layout import BoolArray, FloatArray, IntArray, Observed, RowLayout, unpacked
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+__all__ = [
+    "FLOAT_DTYPES",
+    "ArraySource",
+    "Block",
+    "BoolArray",
+    "FloatArray",
+    "Frame",
+    "IntArray",
+    "Observed",
+    "RowLayout",
+    "Source",
+    "default_columns",
+    "power_of_two",
+    "unpacked",
+]
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -44,110 +56,6 @@ class Block:
     def row(self) -> IntArray:
         """Absolute row numbers (n,), int64."""
         return np.arange(self.start, self.start + len(self.values), dtype=np.int64)
-
-
-class Observed(NamedTuple):
-    """Rows taken apart: what was measured, and how well."""
-
-    values: npt.NDArray[Any]
-    """(n, D) source units; NaN where nothing was measured."""
-    sample_weight: FloatArray | None = None
-    """(n,), none negative."""
-    noise: FloatArray | None = None
-    """Of each row's values: variances (n, D) or covariances (n, D, D), source units squared."""
-    projection: FloatArray | None = None
-    """(n, d, D): values are d measurements of each row, this times its D columns."""
-
-
-class RowLayout(NamedTuple):
-    """Which numbers of a row are values, and which say how it is to be taken.
-
-    A row travels as one run of numbers: D values; its weight, if rows have weights; its noise, D
-    variances or the D (D + 1) / 2 covariances of a lower triangle, row by row. So nothing on the
-    way (blocks, checksums, scratch stores) needs to know of weights and noise. Of rows with
-    projections the values are d measurements, the noise is theirs; d D numbers of R follow.
-    """
-
-    n_columns: int
-    """D."""
-    sample_weight: bool = False
-    noise: str = ""
-    """"" (none), "diag" or "full"."""
-    missing: bool = False
-    """NaN means missing; otherwise it is refused."""
-    compute_dtype: str = "float64"
-    """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
-    measured: int = 0
-    """Measurements d of each row by a projection of its own; 0: the columns themselves."""
-    exact: bool = False
-    """Take values as exact, whatever their noise."""
-
-    @property
-    def n_values(self) -> int:
-        """Values of a row: its columns, or its measurements."""
-        return self.measured or self.n_columns
-
-    @property
-    def width(self) -> int:
-        """Columns of the source."""
-        d = self.n_values
-        noise = {"": 0, "diag": d, "full": d * (d + 1) // 2}[self.noise]
-        return d + self.sample_weight + noise + self.measured * self.n_columns
-
-    @property
-    def plain(self) -> bool:
-        """Whether rows are complete, alike and without noise."""
-        return not (self.sample_weight or self.noise or self.missing or self.measured)
-
-    @property
-    def holes(self) -> bool:
-        """Whether rows may lack some of the columns."""
-        return self.missing or self.measured > 0
-
-    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return names of all numbers of a row, of which D are given."""
-        names = [*columns, *(["sample_weight"] if self.sample_weight else [])]
-        if self.noise == "diag":
-            names += [f"noise {column}" for column in columns]
-        elif self.noise == "full":
-            D = self.n_columns
-            names += [f"noise {columns[i]} {columns[j]}" for i in range(D) for j in range(i + 1)]
-        return tuple(names)
-
-    def split(self, rows: npt.NDArray[Any]) -> Observed:
-        """Return rows (n, width) taken apart."""
-        d = self.n_values
-        if self.plain:
-            return Observed(rows)
-        weight = rows[:, d].astype(np.float64) if self.sample_weight else None
-        rest = rows[:, d + self.sample_weight :].astype(np.float64)
-        rest, flat = np.split(rest, [rest.shape[1] - self.measured * self.n_columns], axis=1)
-        projection = flat.reshape(-1, d, self.n_columns) if self.measured else None
-        noise = unpacked(rest, d) if self.noise == "full" else rest
-        kept = noise if self.noise and not self.exact else None
-        return Observed(rows[:, :d], weight, kept, projection)
-
-    def join(self, observed: Observed) -> npt.NDArray[Any]:
-        """Return rows (n, width) of which `split` gives the parts back."""
-        parts = [observed.values]
-        if observed.sample_weight is not None:
-            parts.append(observed.sample_weight[:, None])
-        if observed.noise is not None:
-            noise = observed.noise
-            lower = np.tril_indices(self.n_values)
-            parts.append(noise if noise.ndim == 2 else noise[:, lower[0], lower[1]])
-        if observed.projection is not None:
-            parts.append(observed.projection.reshape(len(observed.values), -1))
-        return np.concatenate(parts, axis=1, dtype=observed.values.dtype)
-
-
-def unpacked(packed: FloatArray, n_columns: int) -> FloatArray:
-    """Return symmetric matrices (n, D, D) from their lower triangles (n, D (D + 1) / 2)."""
-    matrices = np.empty((len(packed), n_columns, n_columns))
-    i, j = np.tril_indices(n_columns)
-    matrices[:, i, j] = packed
-    matrices[:, j, i] = packed
-    return matrices
 
 
 @runtime_checkable
@@ -283,6 +191,13 @@ class Frame:
         ratio = self.scale / common
         scale = np.full_like(self.scale, common)
         return Frame(self.shift, scale, self.scatter * np.outer(ratio, ratio), self.centre * ratio)
+
+    def of_columns(self, columns: IntArray) -> Frame:
+        """Return the frame of some columns (d,)."""
+        inside = np.ix_(columns, columns)
+        return Frame(
+            self.shift[columns], self.scale[columns], self.scatter[inside], self.centre[columns]
+        )
 
     @staticmethod
     def identity(n_columns: int) -> Frame:

@@ -12,6 +12,8 @@ Data, chapter 11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.families.gaussian import GaussianParams
 from gmm_dask.families.linalg import cholesky, inverse_factor, log_det_factor
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import ready_at
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
 from gmm_dask.mixture import Mixture
 
@@ -48,29 +51,30 @@ class Marginal(NamedTuple):
         return self.ready
 
 
-def marginal_of(mixture: Mixture, columns: IntArray, *, bounds: bool = True) -> Marginal:
-    """Return a mixture in some of its columns (d,); see `marginals_of`."""
-    return marginals_of(mixture, columns[None], bounds=bounds)[0]
-
-
-def marginals_of(mixture: Mixture, patterns: IntArray, *, bounds: bool = True) -> list[Marginal]:
+def marginals_of(
+    mixture: Mixture, patterns: IntArray, temperature: float = 1.0, *, bounds: bool = True
+) -> list[Marginal]:
     """Return a mixture in several choices of d columns: one factorisation for each component.
 
     Parameters
     ----------
     mixture : Mixture
     patterns : (P, d)
+    temperature : float
+        Of the E-step that their kernels are for; see `kernels.annealed`.
     bounds : bool
         Look for directions along which components can be dismissed unread (see
         `kernels.projection`), which takes longer than all else.
     """
     kind, params = mixture.family.covariance_type, mixture.params
+    assert isinstance(params, GaussianParams), "marginals are of Gaussian columns"
     shapes = _correlated if kind in ("full", "tied") else _independent
     found = shapes(kind, params, patterns)
     with np.errstate(divide="ignore"):
-        log_weights = np.log(mixture.weights[0])
+        log_weights = np.log(mixture.pooled)
+    ready = partial(ready_at, temperature=temperature, bounds=bounds)
     return [
-        _marginal(mixture, columns, shape, log_weights, bounds)
+        _marginal(mixture, columns, shape, log_weights, ready)
         for columns, *shape in zip(patterns, *found, strict=True)
     ]
 
@@ -130,7 +134,7 @@ def _marginal(
     columns: IntArray,
     shape: list[FloatArray],
     log_weights: FloatArray,
-    bounds: bool,
+    ready: Callable[[GaussianPrepared, FloatArray], table.Ready],
 ) -> Marginal:
     covariances, factor, log_det, lift, spare = shape
     kind, frame, d = mixture.family.covariance_type, mixture.frame, len(columns)
@@ -142,11 +146,23 @@ def _marginal(
     return Marginal(
         columns,
         prepared,
-        table.ready(prepared, log_weights, bounds=bounds) if d else None,
+        ready(prepared, log_weights) if d else None,
         noisy.NoisyModel(kind, means, covariances, log_weights),
         lift,
         spare,
         frame.log_scale - float(np.log(frame.scale[columns]).sum()),
+    )
+
+
+def of_group(model: Marginal, weights: FloatArray, *, bounds: bool = True) -> Marginal:
+    """Return a marginal under other weights (K,): those of a group of rows."""
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    return model._replace(
+        ready=table.ready(model.prepared, log_weights, bounds=bounds)
+        if len(model.columns)
+        else None,
+        noisy=model.noisy._replace(log_weights=log_weights),
     )
 
 

@@ -13,27 +13,29 @@ Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from threading import Lock
-from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from gmm_dask import projected
 from gmm_dask.blocks import FloatArray, IntArray, Observed
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import grouped, noisy, table
+from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.grouped import Group
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.marginals import Marginal, lifted, marginals_of
+from gmm_dask.marginals import Marginal, lifted, marginals_of, of_group
 from gmm_dask.mixture import Mixture
+from gmm_dask.pieces import POOLED, batched, pieces, taken
 
-T = TypeVar("T")
-
-TILE = 32768
+Key = tuple[bytes, int]
+SOFT_ONLY = (
+    "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
+    'labels; use assignment="soft", or leave the noise out'
+)
 
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
@@ -47,29 +49,34 @@ class Observer:
     Parameters
     ----------
     mixture : Mixture
+    temperature : float
+        Of `e_step`; see `kernels.annealed`.
     """
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
-        self._marginals: OrderedDict[bytes, Marginal] = OrderedDict()
+        self.temperature = temperature
+        self._marginals: OrderedDict[Key, Marginal] = OrderedDict()
         self._lock = Lock()
 
-    def marginal(self, columns: IntArray) -> Marginal:
-        """Return the mixture in some columns, from a bounded cache."""
-        return self.marginals([columns])[0]
+    def marginal(self, columns: IntArray, group: int = POOLED) -> Marginal:
+        """Return the mixture in some columns, under a group's weights, from a bounded cache."""
+        return self.marginals([(columns, group)])[0]
 
-    def marginals(self, patterns: Sequence[IntArray]) -> list[Marginal]:
-        """Return the mixture in several choices of columns, from a bounded cache."""
-        keys = [columns.tobytes() for columns in patterns]
+    def marginals(self, wanted: Sequence[tuple[IntArray, int]]) -> list[Marginal]:
+        """Return the mixture in choices of columns, each under a group's weights; as `marginal`."""
+        keys = [(columns.tobytes(), group) for columns, group in wanted]
         with self._lock:
             found = {key: self._marginals[key] for key in keys if key in self._marginals}
-        missing = [columns for columns in patterns if columns.tobytes() not in found]
-        for d in sorted({len(columns) for columns in missing}):
-            alike = np.stack([columns for columns in missing if len(columns) == d])
-            for model in marginals_of(
-                self.mixture, alike, bounds=d == self._n_columns or self.bounded
-            ):
-                found[model.columns.tobytes()] = model
+        lacking = {
+            key[0]: one[0] for key, one in zip(keys, wanted, strict=True) if key not in found
+        }
+        pooled = self._pooled(list(lacking.values()))
+        for key in keys:
+            if key not in found:
+                model, group = pooled[key[0]], key[1]
+                weights = self.mixture.weights[group]
+                found[key] = model if group == POOLED else of_group(model, weights, bounds=False)
         with self._lock:
             for key in keys:
                 self._marginals[key] = found[key]
@@ -78,26 +85,38 @@ class Observer:
                 self._marginals.popitem(last=False)
         return [found[key] for key in keys]
 
-    @property
-    def _n_columns(self) -> int:
-        return self.mixture.n_columns
+    def _pooled(self, patterns: list[IntArray]) -> dict[bytes, Marginal]:
+        """Return marginals under the weights of all rows, those of equal size made together."""
+        found, D = {}, self.mixture.n_columns
+        for d in sorted({len(columns) for columns in patterns}):
+            alike = np.stack([columns for columns in patterns if len(columns) == d])
+            bounds = d == D or self.bounded
+            for model in marginals_of(self.mixture, alike, self.temperature, bounds=bounds):
+                found[model.columns.tobytes()] = model
+        return found
 
     @cached_property
     def bounded(self) -> bool:
         """Whether bounds dismiss components for complete rows; then they may for others."""
-        return self.marginal(np.arange(self._n_columns)).kernel.layout.method.projected > 0
+        return self.marginal(np.arange(self.mixture.n_columns)).kernel.layout.method.projected > 0
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
         if rows.projection is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             return projected.e_step(self.mixture, rows)
         total = self._zero()
-        for some in batched(patterns(rows.values), min(AT_ONCE, kept(self.mixture))):
-            groups = [(columns, places) for columns, places in some if len(columns)]
-            models = self.marginals([columns for columns, _ in groups])
-            for sums in self._sums(models, [places for _, places in groups], rows):
+        G, K = self.mixture.weights.shape
+        count = np.zeros((1 if rows.group is None else G, K))
+        for some in batched(pieces(rows), min(AT_ONCE, kept(self.mixture))):
+            mine = [piece for piece in some if len(piece[1])]
+            models = self.marginals([(columns, group) for group, columns, _ in mine])
+            found = self._sums(models, [places for *_, places in mine], rows)
+            for (group, *_), sums in zip(mine, found, strict=True):
+                count[max(group, 0)] += sums.count[0]
                 _add_to(total, sums)
-        return total
+        return total._replace(count=count)
 
     def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
         """Return log densities (n,) in source units, and responsibilities (n, K).
@@ -108,11 +127,11 @@ class Observer:
         if rows.projection is not None:
             return projected.posterior(self.mixture, rows)
         log_norm = np.zeros(len(rows.values))
-        resp = np.tile(self.mixture.weights[0], (len(rows.values), 1))
+        resp = self._weights(rows)
         scale = np.log(self.mixture.frame.scale)
-        for columns, places in patterns(rows.values):
+        for group, columns, places in pieces(rows):
             if len(columns):
-                model, part = self.marginal(columns), taken(rows, places, columns)
+                model, part = self.marginal(columns, group), taken(rows, places, columns)
                 norm, resp[places] = self._posterior(model, part)
                 log_norm[places] = norm - scale[columns].sum()
         return log_norm, resp
@@ -126,8 +145,8 @@ class Observer:
             return projected.true_values(self.mixture, rows)
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
-        for columns, places in patterns(rows.values):
-            model, part = self.marginal(columns), taken(rows, places, columns)
+        for group, columns, places in pieces(rows):
+            model, part = self.marginal(columns, group), taken(rows, places, columns)
             mean[places], covariance[places] = self._expected(model, part)
         frame = self.mixture.frame
         return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
@@ -144,19 +163,28 @@ class Observer:
         ]
         alike = len(groups) < len(pairs)
         if alike or rows.noise is not None or rows.sample_weight is not None:
-            found = [self._group(model, taken(rows, at, model.columns)) for model, at in pairs]
+            found = [self._piece(model, taken(rows, at, model.columns)) for model, at in pairs]
         else:
             found = grouped.e_step(rows.values, groups)
         kind = self.mixture.family.covariance_type
         for model, sums in zip(models, found, strict=True):
-            volume = sums.log_likelihood + sums.n_rows * model.log_scale
+            of_rows = sums.log_likelihood * unit_of(self.temperature)
+            volume = of_rows + sums.n_rows * model.log_scale
             moments = lifted(model, kind, sums.count[0], sums.moments)
             yield sums._replace(log_likelihood=volume, moments=moments)
 
-    def _group(self, model: Marginal, part: Observed) -> EStepSums:
+    def _weights(self, rows: Observed) -> FloatArray:
+        """Return the weights (n, K) of rows, whatever their values."""
+        if rows.group is None:
+            return np.tile(self.mixture.pooled, (len(rows.values), 1))
+        return self.mixture.weights[rows.group]
+
+    def _piece(self, model: Marginal, part: Observed) -> EStepSums:
         """Return the sums of rows of one pattern, in its columns."""
         weight = part.sample_weight
         if part.noise is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
@@ -191,7 +219,7 @@ class Observer:
         d = len(model.columns)
         noise = np.zeros((n, d)) if part.noise is None else part.noise
         y, C = self._framed(model, part._replace(noise=noise))
-        resp = self._posterior(model, part)[1] if d else np.tile(self.mixture.weights[0], (n, 1))
+        resp = self._posterior(model, part)[1] if d else self._weights(part)
         mean, square = np.zeros((n, D)), np.zeros((n, D, D))
         for k in range(K):
             found = noisy.posterior(model.noisy.means[k], model.noisy.covariance(k), y, C)
@@ -206,8 +234,8 @@ class Observer:
 
 
 def _add_to(total: EStepSums, sums: EStepSums) -> None:
-    """Add sums in place: there may be one for each pattern of each block."""
-    pairs = zip((*total[:3], *total.moments), (*sums[:3], *sums.moments), strict=True)
+    """Add sums, but for counts, in place: there may be one for each pattern of each block."""
+    pairs = zip((*total[:2], *total.moments), (*sums[:2], *sums.moments), strict=True)
     for array, part in pairs:
         np.add(array, part, out=array)
 
@@ -220,69 +248,3 @@ def marginal_bytes(mixture: Mixture) -> int:
 def kept(mixture: Mixture) -> int:
     """Return how many marginals are kept."""
     return max(KEPT_BYTES // marginal_bytes(mixture), 2)
-
-
-def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
-    """Yield the columns (d,) that some rows have in common, and the places of these rows.
-
-    Parameters
-    ----------
-    values : (n, D) array
-        NaN where missing.
-
-    Yields
-    ------
-    columns : (d,)
-    places : (m,) or slice
-        Ascending; a slice where all rows are alike.
-    """
-    n, D = values.shape
-    words = words_of(values)
-    if not any(word.any() for word in words):
-        if n:
-            yield np.arange(D), slice(None)
-        return
-    order = np.argsort(words[0], kind="stable") if D <= 16 else np.lexsort(words)
-    new = np.zeros(n - 1, dtype=bool)
-    for word in words:
-        ordered = word.take(order)
-        new |= ordered[1:] != ordered[:-1]
-    for places in np.split(order, np.flatnonzero(new) + 1):
-        yield np.flatnonzero(~np.isnan(values[places[0]])), places
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield consecutive items in lists of at most `size`."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
-
-
-def words_of(values: Any) -> npt.NDArray[np.uint16]:
-    """Return which values (n, D) are NaN as bits of words (-(-D // 16), n).
-
-    Words of 16 bits sort in linear time.
-    """
-    n, D = values.shape
-    words = np.zeros((-(-D // 16), n), dtype=np.uint16)
-    for lo in range(0, n, TILE):
-        tile = slice(lo, lo + TILE)
-        holes = np.isnan(values[tile])
-        for j in range(D):
-            words[j // 16, tile] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
-    return words
-
-
-def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
-    """Return some rows in some columns."""
-    if isinstance(places, slice):
-        return rows
-    values, weight, noise = (
-        None if part is None else part.take(places, axis=0) for part in rows[:3]
-    )
-    assert values is not None
-    values = values.take(columns, axis=1)
-    if noise is not None:
-        inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
-        noise = np.ascontiguousarray(inside)
-    return Observed(values, weight, noise)

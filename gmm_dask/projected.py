@@ -19,7 +19,7 @@ from gmm_dask.mixture import Mixture
 def model_of(mixture: Mixture) -> NoisyModel:
     """Return the mixture as rows with errors see it."""
     with np.errstate(divide="ignore"):
-        log_weights = np.log(mixture.weights[0])
+        log_weights = np.log(mixture.pooled)
     kind, params = mixture.family.covariance_type, mixture.params
     return NoisyModel(kind, params.means, params.covariances, log_weights)
 
@@ -56,7 +56,7 @@ def posterior(mixture: Mixture, rows: Observed) -> tuple[FloatArray, FloatArray]
     norm = log_sum_exp(joint)
     resp = np.exp(joint - norm[:, None])
     blank = np.isnan(rows.values).all(axis=1)
-    resp[blank] = mixture.weights[0]
+    resp[blank] = mixture.pooled
     return np.where(blank, 0.0, norm), resp
 
 

@@ -16,12 +16,13 @@ FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py")
 # The room of each module of gmm_dask: the longest matching name counts.
 ROOMS = {
     **dict.fromkeys(("errors", "version"), 0),
-    **dict.fromkeys(("tree", "blocks", "draws", "stats"), 1),
+    **dict.fromkeys(("tree", "blocks", "row_layout", "draws", "stats"), 1),
     "kernels": 2,
     "families": 3,
-    "weights": 3,
+    "laws": 3,
     "mixture": 4,
-    **dict.fromkeys(("marginals", "observed", "projected", "completion"), 4),
+    **dict.fromkeys(("marginals", "observed", "measuring", "described"), 4),
+    **dict.fromkeys(("pieces", "projected", "completion"), 4),
     "folds": 5,
     "fits": 6,
     **dict.fromkeys(("imputation", "projections"), 5),
@@ -30,6 +31,7 @@ ROOMS = {
     "store": 8,
     "machine": 8,  # the platform as the engine knows it, and the processor as kernels do
     **dict.fromkeys(("first_pass", "drive", "sound", "search", "initial", "cost"), 9),
+    **dict.fromkeys(("angled", "grouping"), 9),
     **dict.fromkeys(("criteria", "problems", "stability", "summaries", "selection"), 10),
     "evaluation": 10,
     **dict.fromkeys(("halving", "ladder", "diagnostics", "state", "many"), 10),

@@ -14,7 +14,8 @@ from gmm_dask.blocks import Frame, Observed, RowLayout
 from gmm_dask.families.floors import RelativeFloor
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
 from gmm_dask.mixture import Mixture
-from gmm_dask.observed import Observer, patterns
+from gmm_dask.observed import Observer
+from gmm_dask.pieces import patterns
 
 K, D = 3, 4
 

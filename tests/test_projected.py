@@ -28,7 +28,7 @@ def rows_of(seed: int, n: int = 40, noise: str = "full", holes: float = 0.3) -> 
     C = {"": None, "diag": rng.gamma(1.0, size=(n, d)), "full": half @ half.transpose(0, 2, 1)}
     values = rng.normal(size=(n, d)) * 20 + R @ np.array([10.0, -3.0, 0.0, 100.0])
     values[rng.random((n, d)) < holes] = np.nan
-    return Observed(values, rng.gamma(2.0, size=n), C[noise], R)
+    return Observed(values, rng.gamma(2.0, size=n), C[noise], projection=R)
 
 
 def reference(mixture, rows: Observed):
@@ -189,7 +189,7 @@ def test_every_method_and_kind_of_input():
 
 def test_the_start_explains_every_row():
     w, noise, R = planted(200, 3, columns=3)
-    rows = Observed(w, None, noise, R)
+    rows = Observed(w, None, noise, projection=R)
     guess = first_guess(rows)
     np.testing.assert_allclose(np.einsum("ndj,nj->nd", R, guess), w, rtol=1e-9)
     assert np.abs(guess.mean(axis=0) - 1000.0).max() < 20.0  # the centre is found, not 0

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gmm_dask.errors import DataError
 
 Join = Callable[..., npt.NDArray[Any]]
-AXES = {"sample_weight": "i", "noise": "ibc", "projection": "ide"}
+AXES = {"sample_weight": "i", "noise": "ibc", "groups": "i", "projection": "ide"}
 """Letters of the axes of each part; rows are i."""
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from gmm_dask.errors import ConfigError, DataError, DataWarning
+from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.estimator import expected, outputs, sampling
+from gmm_dask.estimator.beside import beside_rows, measurements, tell_of_noise
+from gmm_dask.estimator.checked import validated
+from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn
+from gmm_dask.estimator.groups import in_groups, of_group
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import Given, given
-from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 from gmm_dask.selection import Candidate
 
@@ -33,25 +34,47 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.missing == "marginalize"
         return tags
 
-    def predict(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
-        """Return the most probable component of each row, (N,) int64; lazy for Dask input."""
-        return self._apply("label", X, noise, projection)
+    def predict(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
+        """Return the most probable component of each row, (N,) int64; lazy for Dask input.
 
-    def predict_proba(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
+        Parameters
+        ----------
+        X : (N, D)
+        noise : (N, D) or (N, D, D), optional
+        projection : (N, d, D), optional
+            As in `fit`; all methods but `impute` take it, X then holds measurements.
+        groups : (N,) labels, or "pooled"; for models that were fitted with groups
+            By its group a row has weights; all methods take them. A label that the fit did not
+            know is refused. "pooled" takes the weights of all rows of the fit together.
+
+        Raises
+        ------
+        ConfigError
+            Groups are needed, or not taken, or a label is not known.
+        """
+        return self._apply("label", X, noise=noise, projection=projection, groups=groups)
+
+    def predict_proba(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
         """Return responsibilities (N, K); lazy for Dask input.
 
         Those of a row without any value are the weights.
         """
-        return self._apply("resp", X, noise, projection)
+        return self._apply("resp", X, noise=noise, projection=projection, groups=groups)
 
-    def score_samples(self, X: Any, *, noise: Any = None, projection: Any = None) -> Any:
+    def score_samples(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
         """Return log densities (N,), natural log per unit volume; lazy for Dask input.
 
         Of a row with missing values: of what was observed, so densities of rows with different
         columns are in different units; 0 for a row without any value. Of a row with noise: of the
-        noisy row. Of a row with a projection: of its measurements, in their units.
+        noisy row; of measurements, in their units.
         """
-        return self._apply("log_prob_norm", X, noise, projection)
+        return self._apply("log_prob_norm", X, noise=noise, projection=projection, groups=groups)
 
     def score(
         self,
@@ -61,17 +84,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: Any = None,
         noise: Any = None,
         projection: Any = None,
+        groups: Any = None,
     ) -> float:
-        """Return the mean log density of the rows.
-
-        Parameters
-        ----------
-        X : (N, D)
-        y : ignored
-        sample_weight, noise, projection : optional
-            As in `fit`.
-        """
-        return self._criteria(X, sample_weight, noise, projection).log_likelihood_per_row
+        """Return the mean log density of the rows, weighted by `sample_weight`."""
+        beside = {"noise": noise, "projection": projection, "groups": groups}
+        return self._criteria(X, sample_weight=sample_weight, **beside).log_likelihood_per_row
 
     def bic(self, X: Any, **beside: Any) -> float:
         """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights.
@@ -100,6 +117,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return_cov: bool = False,
         n_draws: int | None = None,
         random_state: Any = 0,
+        groups: Any = None,
     ) -> Any:
         """Return rows with missing values (NaN) replaced by what the model expects of them.
 
@@ -120,6 +138,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             missing values given the others.
         random_state : int or RandomState
             Of the draws; those of a row depend on its number and the seed alone.
+        groups : (N,) labels, or "pooled"
+            See `predict`.
 
         Raises
         ------
@@ -129,9 +149,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if bool(return_std) + bool(return_cov) + (n_draws is not None) > 1:
             raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
         check_is_fitted(self)
+        refuse_expected(self.mixture_, "impute")
         rows = self._validated(X, reset=False, holes=True)
-        self._tell_of_noise(noise, stacklevel=3)
-        parts = given(self.n_features_in_, "marginalize", None, noise)
+        tell_of_noise(self, noise, stacklevel=3)
+        parts = in_groups(self, given(self.n_features_in_, "marginalize", None, noise), groups)
         if n_draws is not None:
             check_words({"n_draws": n_draws})
             seed = seed_of(random_state)
@@ -139,7 +160,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         spread = "variance" if return_std else "covariance" if return_cov else ""
         return expected.imputed(rows, self.mixture_, parts, spread)
 
-    def deconvolve(self, X: Any, noise: Any, *, projection: Any = None) -> tuple[Any, Any]:
+    def deconvolve(
+        self, X: Any, noise: Any, *, projection: Any = None, groups: Any = None
+    ) -> tuple[Any, Any]:
         """Return the posterior mean (N, D) and covariance (N, D, D) of each row's true value.
 
         Given the row, its noise and the model (Bayes' rule): values with large noise are drawn
@@ -150,19 +173,20 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         X : (N, D)
         noise : (N, D) variances or (N, D, D) covariances
             Source units squared; an infinite variance says that a value is missing.
-        projection : (N, d, D), optional
-            As in `fit`; X then holds measurements, and the noise is theirs.
+        groups : (N,) labels, or "pooled"
+            See `predict`.
 
         References
         ----------
         Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
         """
-        rows = self._ready(X, projected=projection is not None)
+        rows = self._ready(X, projection)
+        refuse_expected(self.mixture_, "deconvolve")
         if noise is None:
             raise DataError(
                 "deconvolve needs the noise of the rows; for exact ones there is impute"
             )
-        parts = self._given(rows, None, noise, projection)
+        parts = in_groups(self, beside_rows(self, rows, None, noise, projection), groups)
         return expected.true_values(rows, self.mixture_, parts)
 
     @property
@@ -178,6 +202,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ordered: bool = False,
         chunks: int | None = None,
         noise: Any = None,
+        group: Any = None,
     ) -> tuple[Any, Any]:
         """Return random rows (n, D) of the fitted model and their components (n,).
 
@@ -191,80 +216,55 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         noise : (D,), (n, D) or (n, D, D), optional
             Variances of all rows, variances or covariances of each: the same rows come out as
             they would be observed, with errors added, NaN where a variance is infinite.
+        group : label, optional
+            Draw with the weights of one group; default those of all rows of the fit together.
         """
         check_is_fitted(self)
         if chunks is not None:
             check_words({"chunks": chunks})
         seed = seed_of(self.random_state)
         noise = sampling.noise_of_samples(noise, n_samples, self.mixture_.n_columns)
-        draw = sampling.Draw(self.mixture_, seed, noise)
+        draw = sampling.Draw(of_group(self, group), seed, noise)
         return sampling.sample(draw, n_samples, ordered=ordered, chunks=chunks)
 
     def to_sklearn(self) -> Any:
         """Return a fitted ``sklearn.mixture.GaussianMixture`` with the same parameters."""
         check_is_fitted(self)
+        refuse_sklearn(self.mixture_)
         return outputs.to_sklearn(self)
 
-    def _apply(self, output: str, X: Any, noise: Any, projection: Any) -> Any:
+    def _apply(self, output: str, X: Any, **beside: Any) -> Any:
         """Return an output for each row."""
-        rows = self._ready(X, projected=projection is not None)
-        self._tell_of_noise(noise, stacklevel=4)
-        parts = self._given(rows, None, noise, projection)
+        rows, parts = self._taken(X, **beside)
         return outputs.apply(rows, self.mixture_, output, parts)
 
-    def _criteria(
-        self, X: Any, sample_weight: Any = None, noise: Any = None, projection: Any = None
-    ) -> Candidate:
-        rows = self._ready(X, projected=projection is not None)
-        self._tell_of_noise(noise, stacklevel=4)
-        parts = self._given(rows, sample_weight, noise, projection)
+    def _criteria(self, X: Any, **beside: Any) -> Candidate:
+        rows, parts = self._taken(X, **beside)
         return outputs.candidate(rows, self.mixture_, parts)
 
-    def _given(self, rows: Any, sample_weight: Any, noise: Any, projection: Any) -> Given:
-        """Return what comes beside the rows."""
-        parts = given(
-            outputs.width(rows), self.missing, sample_weight, noise, projection=projection
-        )
-        if parts.layout.n_columns != self.n_features_in_:
-            raise DataError(
-                f"projections lead from {parts.layout.n_columns} columns, the model has "
-                f"{self.n_features_in_}"
-            )
-        return parts
+    def _taken(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        noise: Any = None,
+        projection: Any = None,
+        groups: Any = None,
+    ) -> tuple[Any, Given]:
+        """Return rows, and what comes beside them."""
+        rows = self._ready(X, projection)
+        tell_of_noise(self, noise, stacklevel=5)
+        found = beside_rows(self, rows, sample_weight, noise, projection)
+        return rows, in_groups(self, found, groups)
 
-    def _tell_of_noise(self, noise: Any, stacklevel: int) -> None:
-        """Warn where noise may have been forgotten."""
-        if noise is None and getattr(self, "noise_type_", "none") != "none":
-            message = (
-                "the model was fitted with noise and describes true values; without noise these "
-                "rows are taken as exact (noise of zeros says so)"
-            )
-            warnings.warn(message, DataWarning, stacklevel=stacklevel)
-
-    def _ready(self, X: Any, *, projected: bool = False) -> Any:
+    def _ready(self, X: Any, projection: Any = None) -> Any:
         check_is_fitted(self)
-        holes = self.missing == "marginalize"
-        if projected:  # measurements are not the columns of the model
-            return X if is_lazy(X) else check_array(as_numbers(X), **_words(holes))
-        return self._validated(X, reset=False, holes=holes)
+        if projection is not None:  # measurements are not the columns of the model
+            return measurements(X, holes=self.missing == "marginalize")
+        return self._validated(X, reset=False, holes=self.missing == "marginalize")
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
-        if not is_lazy(X):
-            # a fit counts bad values by column in its first pass
-            words = _words(holes) | ({"ensure_all_finite": False} if reset else {})
-            rows = 2 if reset else 1
-            return validate_data(self, as_numbers(X), reset=reset, ensure_min_samples=rows, **words)
-        names, n_columns = column_names(X), outputs.width(X)
-        if reset:
-            self.n_features_in_ = n_columns
-            self.__dict__.pop("feature_names_in_", None)
-            if names is not None:
-                self.feature_names_in_ = np.asarray(names, dtype=object)
-        else:
-            fitted = getattr(self, "feature_names_in_", None)
-            check_same_columns(fitted, names, self.n_features_in_, n_columns)
-        return X
+        return validated(self, X, reset=reset, holes=holes)
 
     def _names(self) -> tuple[str, ...]:
         """Return the names of the columns, empty where there are none."""
@@ -273,9 +273,14 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""
         self.mixture_ = mixture
-        self.weights_ = mixture.weights.mean(axis=0)
+        self.__dict__.pop("kappa_", None)
+        self.weights_ = mixture.pooled
+        self.law_ = mixture.law.parameters(mixture.weights)
         self.means_ = mixture.means
         self.covariances_ = mixture.covariances
+        kappa = getattr(mixture.params, "kappa", None)
+        if kappa is not None:
+            self.kappa_ = kappa
         self.precisions_cholesky_ = outputs.precisions_cholesky(mixture)
         self.precisions_ = outputs.precisions(mixture, self.precisions_cholesky_)
 
@@ -287,9 +292,3 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = candidate.best.n_iter
         self.lower_bounds_ = list(candidate.lower_bounds)
         self.lower_bound_ = candidate.best.lower_bound
-
-
-def _words(holes: bool) -> dict[str, Any]:
-    """Return what scikit-learn's checks are told of data in memory."""
-    finite = "allow-nan" if holes else True
-    return {"dtype": [np.float64, np.float32], "order": "C", "ensure_all_finite": finite}

@@ -34,6 +34,7 @@ class Join:
         values: npt.NDArray[Any],
         sample_weight: Any = None,
         noise: Any = None,
+        groups: Any = None,
         projection: Any = None,
         start: int = 0,
     ) -> npt.NDArray[Any]:
@@ -44,6 +45,7 @@ class Join:
         values : (n, D) float32 or float64
         sample_weight : (n,) or None
         noise : None, (n, D) variances, or (n, D, D) covariances (flat ones, (n, D * D), too)
+        groups : (n,) numbers of groups, or None
         projection : (n, d, D) or None
             Flat ones, (n, d * D), too.
         start : int
@@ -62,13 +64,15 @@ class Join:
             full = self.layout.noise == "full"
             noise = _part("noise", noise, (n, D, D) if full else (n, D), start)
             values, noise = (_full if full else _diagonal)(values, noise, start)
+        if groups is not None:
+            groups = _part("groups", groups, (n,), start).astype(np.int64)
         if projection is not None:
             projection = _part("projection", projection, (n, D, self.layout.n_columns), start)
         parts = {"sample_weight": weight, "noise": noise, "projection": projection}
         if values.dtype == np.float32:
             for name, part in parts.items():
                 _check_single(name, part, start)
-        return self.layout.join(Observed(values, weight, noise, projection))
+        return self.layout.join(Observed(values, weight, noise, groups, projection))
 
 
 def _part(name: str, part: Any, shape: tuple[int, ...], start: int) -> FloatArray:
@@ -185,6 +189,7 @@ def extra_columns(layout: RowLayout) -> tuple[str, ...]:
     """Return names of the numbers of a row behind those of the D columns."""
     if layout.measured:
         return tuple(f"row {i}" for i in range(layout.width - layout.n_columns))
-    n_noise = layout.width - layout.n_columns - layout.sample_weight
+    n_noise = layout.width - layout.beside
     weight = ("sample_weight",) if layout.sample_weight else ()
-    return (*weight, *(f"noise {i}" for i in range(n_noise)))
+    group = ("group",) if layout.n_groups else ()
+    return (*weight, *group, *(f"noise {i}" for i in range(n_noise)))

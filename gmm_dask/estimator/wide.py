@@ -1,9 +1,9 @@
-"""Rows with their weights and noise, of whatever kind users hand in, as one collection."""
+"""Rows with their weights, noise and groups, of whatever kind users hand in, as one collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,12 +25,18 @@ class Given:
     ----------
     layout : RowLayout
     sample_weight, noise, projection : array-like, Dask collection or `Source`; or None
+    group : (N,) numbers of groups, NumPy or Dask; or None
     """
 
     layout: RowLayout
     sample_weight: Any = None
     noise: Any = None
     projection: Any = None
+    group: Any = None
+
+    def with_groups(self, group: Any, n_groups: int) -> Given:
+        """Return the same rows with the numbers (N,) of their groups, n_groups in all."""
+        return replace(self, layout=self.layout._replace(n_groups=n_groups), group=group)
 
     @property
     def has_parts(self) -> bool:
@@ -43,6 +49,7 @@ class Given:
         return {
             "sample_weight": self.sample_weight,
             "noise": self.noise,
+            "groups": self.group,
             "projection": self.projection,
         }
 
@@ -84,7 +91,7 @@ def given(
         return Given(layout, weight, noise)
     projection = _numbers("projection", projection)
     D = projected_columns(projection, n_columns)
-    layout = RowLayout(D, weight is not None, kind, holes, compute_dtype, n_columns)
+    layout = RowLayout(D, weight is not None, kind, holes, compute_dtype, measured=n_columns)
     return Given(layout, weight, noise, projection)
 
 
@@ -142,11 +149,12 @@ def joined(data: Any, parts: Given) -> Any:
         from gmm_dask.engine.dask_join import join_arrays, join_frames
 
         if hasattr(data, "map_partitions"):
-            if parts.projection is not None:
-                raise DataError(
-                    "projections came for a Dask dataframe; give values, noise and projections as "
-                    "Dask arrays"
-                )
+            for name in ("groups", "projection"):
+                if parts.named[name] is not None:
+                    raise DataError(
+                        f"{name} came for a Dask dataframe; give both as Dask arrays "
+                        "(frame.to_dask_array(lengths=True))"
+                    )
             names = tuple(str(name) for name in data.columns)
             return join_frames(data, parts.noise, join, (*names, *extra_columns(layout)))
         beside = {name: _beside_dask(name, part) for name, part in parts.named.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pipeline.config import cluster_rules, column_rules
+from pipeline.config import angle_rules, cluster_rules, column_rules
 from pipeline.config.reader import Path, Problem
 from pipeline.config.schema import Config
 
@@ -191,6 +191,7 @@ RULES = (
     Rule(("output.columns", "source.noise", "model.missing"), _needs_noise),
     *(Rule(keys, against) for keys, against in cluster_rules.RULES),
     *(Rule(keys, against) for keys, against in column_rules.RULES),
+    *(Rule(keys, against) for keys, against in angle_rules.RULES),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmm_dask.weights import Free
+from gmm_dask.laws.simple import Free
 
 LAWS = [Free()]
 laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gmm_dask.fits.base import Outcome
-from gmm_dask.fits.restart import Given, Restart
+from gmm_dask.fits.given import Given
+from gmm_dask.fits.restart import Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.initial import Ground
 from gmm_dask.search import Grid, in_frame, restarts
