@@ -154,12 +154,14 @@ def _marginal(
     )
 
 
-def of_group(model: Marginal, weights: FloatArray, *, bounds: bool = True) -> Marginal:
+def of_group(
+    model: Marginal, weights: FloatArray, temperature: float = 1.0, *, bounds: bool = True
+) -> Marginal:
     """Return a marginal under other weights (K,): those of a group of rows."""
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights)
     return model._replace(
-        ready=table.ready(model.prepared, log_weights, bounds=bounds)
+        ready=ready_at(model.prepared, log_weights, temperature, bounds=bounds)
         if len(model.columns)
         else None,
         noisy=model.noisy._replace(log_weights=log_weights),

@@ -76,7 +76,7 @@ class Observer:
             if key not in found:
                 model, group = pooled[key[0]], key[1]
                 weights = self.mixture.weights[group]
-                found[key] = model if group == POOLED else of_group(model, weights, bounds=False)
+                found[key] = model if group == POOLED else self._of_group(model, weights)
         with self._lock:
             for key in keys:
                 self._marginals[key] = found[key]
@@ -94,6 +94,10 @@ class Observer:
             for model in marginals_of(self.mixture, alike, self.temperature, bounds=bounds):
                 found[model.columns.tobytes()] = model
         return found
+
+    def _of_group(self, model: Marginal, weights: FloatArray) -> Marginal:
+        bounds = len(model.columns) == self.mixture.n_columns or self.bounded
+        return of_group(model, weights, self.temperature, bounds=bounds)
 
     @cached_property
     def bounded(self) -> bool:
