@@ -22,9 +22,9 @@ import numpy as np
 from gmm_dask import projected
 from gmm_dask.blocks import FloatArray, IntArray, Observed
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels import grouped, noisy, table
+from gmm_dask.kernels import by_pattern, noisy, table
 from gmm_dask.kernels.annealed import unit_of
-from gmm_dask.kernels.grouped import Group
+from gmm_dask.kernels.by_pattern import Group
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginals_of, of_group
@@ -169,7 +169,7 @@ class Observer:
         if alike or rows.noise is not None or rows.sample_weight is not None:
             found = [self._piece(model, taken(rows, at, model.columns)) for model, at in pairs]
         else:
-            found = grouped.e_step(rows.values, groups)
+            found = by_pattern.e_step(rows.values, groups)
         kind = self.mixture.family.covariance_type
         for model, sums in zip(models, found, strict=True):
             of_rows = sums.log_likelihood * unit_of(self.temperature)
