@@ -68,7 +68,8 @@ class Observer:
         if group == POOLED:
             found = marginal_of(self.mixture, columns, self.temperature)
         else:
-            found = of_group(self.marginal(columns), self.mixture.weights[group])
+            weights = self.mixture.weights[group]
+            found = of_group(self.marginal(columns), weights, self.temperature)
         with self._lock:
             self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):

@@ -29,7 +29,6 @@ from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
@@ -42,7 +41,7 @@ from gmm_dask.tree import fingerprint
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
     *(RelativeFloor, Ridge, Frame),
-    *(HeldGaussian, Held, Line, HeldWeights),
+    *(HeldGaussian, Held, Line),
     *(Product, ProductParams, VonMises, WithBackground),
     *LAWS,
 )

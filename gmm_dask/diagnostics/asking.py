@@ -82,27 +82,20 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
 
 
 def check_plain(mixture: Mixture, what: str) -> None:
-    """Raise ConfigError unless a mixture is one of free Gaussians with one group of free weights.
-
-    Parameters
-    ----------
-    mixture : Mixture
-    what : str
-        Was asked for.
-    """
+    """Raise ConfigError unless a mixture is Gaussian, free, soft, with one group of weights."""
     if type(mixture.family) is not Gaussian:
         raise ConfigError(
-            f"{what}: components of the family {type(mixture.family).__name__} came; needed: "
-            "Gaussian ones without angles, background or held parameters"
+            f"{what}: the components are {type(mixture.family).__name__}; derivatives are known "
+            "for Gaussian ones only, with nothing frozen"
+        )
+    if mixture.temperature != 1:
+        raise ConfigError(
+            f"{what}: the mixture was fitted with assignment hard, which maximises no likelihood "
+            "of the rows; fit it with assignment soft"
         )
     if len(mixture.weights) > 1 or type(mixture.law) is not Free:
         raise ConfigError(
             f"{what}: the mixture has {len(mixture.weights)} groups of weights under the law "
             f"{type(mixture.law).__name__}; needed: one group of free weights. Fit once without "
-            "the law, or each group alone"
-        )
-    if mixture.temperature != 1:
-        raise ConfigError(
-            f"{what}: rows were assigned at temperature {mixture.temperature:g}, by which no "
-            "likelihood is maximised; needed: a soft fit"
+            "the law, or ask for each group alone"
         )

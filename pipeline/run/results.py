@@ -96,7 +96,7 @@ class Shown:
             self.std = np.concatenate([std, inner_std], axis=1)
         else:
             self.means, self.std = source_means, std
-        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
+        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.pooled
         size = mixture.frame.scale  # in the frame neither units nor offsets cost digits
         away = (inner_means - mixture.frame.shift) / size
         self.overlap = bhattacharyya(away, inner / np.outer(size, size), periods / size)
