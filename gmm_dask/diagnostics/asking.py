@@ -82,11 +82,18 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
 
 
 def check_plain(mixture: Mixture, what: str) -> None:
-    """Raise ConfigError unless a mixture is Gaussian, free, soft, with one group of weights."""
+    """Raise ConfigError unless a mixture is one of free Gaussians with one group of free weights.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    what : str
+        Was asked for.
+    """
     if type(mixture.family) is not Gaussian:
         raise ConfigError(
-            f"{what}: the components are {type(mixture.family).__name__}; derivatives are known "
-            "for Gaussian ones only, with nothing frozen"
+            f"{what}: components of the family {type(mixture.family).__name__} came; needed: "
+            "Gaussian ones without angles, background or held parameters"
         )
     if mixture.temperature != 1:
         raise ConfigError(
@@ -97,5 +104,10 @@ def check_plain(mixture: Mixture, what: str) -> None:
         raise ConfigError(
             f"{what}: the mixture has {len(mixture.weights)} groups of weights under the law "
             f"{type(mixture.law).__name__}; needed: one group of free weights. Fit once without "
-            "the law, or ask for each group alone"
+            "the law, or each group alone"
+        )
+    if mixture.temperature != 1:
+        raise ConfigError(
+            f"{what}: rows were assigned at temperature {mixture.temperature:g}, by which no "
+            "likelihood is maximised; needed: a soft fit"
         )
