@@ -254,15 +254,3 @@ def test_every_module_says_what_it_is():
         if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert found == []
-
-
-def test_no_public_name_is_a_module():
-    code = """
-import types
-from gmm_dask import FitMany, fit_many
-from gmm_dask import *
-import gmm_dask
-found = [n for n in gmm_dask.__all__ if isinstance(getattr(gmm_dask, n), types.ModuleType)]
-print(found, callable(fit_many))
-"""
-    assert run_alone(code) == "[] True"
