@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray, IntArray
-from gmm_dask.kernels import fused, reference, rows
+from gmm_dask.kernels import densities, fused, reference
 from gmm_dask.kernels.types import LOG_PROB_MIN, EStepSums, zero_sums
 from gmm_dask.kernels.weighted import times
 from gmm_dask.tree import add
@@ -48,7 +48,7 @@ def e_step(
     for lo in range(0, len(values), TILE):
         tile = slice(lo, lo + TILE)
         mine, y, a = group[tile], values[tile], sample_weight[tile]
-        joint = rows.log_prob(model.prepared, model.layout, y) + log_weights[mine]
+        joint = densities.log_prob(model.prepared, model.layout, y) + log_weights[mine]
         top = joint.max(axis=1)
         lost = top < LOST
         a = np.where(lost, 0.0, a)

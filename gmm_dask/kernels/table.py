@@ -184,9 +184,8 @@ def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
 def describe_ready(model: Ready, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that a model uses, for a record."""
     if model.near is not None:
-        return (
-            f"near full, at most {error_bound(*model.layout.means.shape):.1e} nats per row skipped"
-        )
+        bound = error_bound(*model.layout.means.shape)
+        return f"near full, at most {bound:.1e} nats per row skipped"
     method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""
     if compute_dtype == "float32":
