@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gmm_dask.folds.columns import ColumnStats
     from gmm_dask.folds.rows import RowShare
     from gmm_dask.folds.sample import Sample
+    from gmm_dask.kernels.near import skipped_bound
     from gmm_dask.machine import machine_facts
     from gmm_dask.many import GridResult, run_grid
     from gmm_dask.measuring import observer_of
@@ -78,6 +79,7 @@ _HOMES = {
         "describe",
     ),
     "gmm_dask.measuring": ("observer_of",),
+    "gmm_dask.kernels.near": ("skipped_bound",),
     "gmm_dask.blocks": (
         "ArraySource",
         "Block",
@@ -246,6 +248,7 @@ __all__ = [
     "read_beat",
     "run_grid",
     "shape_of",
+    "skipped_bound",
     "spool",
     "unproject",
 ]
