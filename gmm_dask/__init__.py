@@ -7,112 +7,35 @@ names are the parts of which pipelines are made: sources, engines, folds and res
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gmm_dask.version import __version__
-
-if TYPE_CHECKING:
-    from gmm_dask.angled import Shape, shape_of
-    from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
-    from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
-    from gmm_dask.described import Described, describe
-    from gmm_dask.drive import Interrupted, PassDone
-    from gmm_dask.engine.base import Engine, PassRecord
-    from gmm_dask.engine.dask_engine import DaskEngine
-    from gmm_dask.engine.dask_workers import check_workers
-    from gmm_dask.engine.local import LocalEngine
-    from gmm_dask.engine.memory import Projection, human_bytes, project
-    from gmm_dask.engine.plan import Plan, plan_for
-    from gmm_dask.errors import (
-        CheckpointError,
-        ClusterError,
-        ConfigError,
-        DataError,
-        DataWarning,
-        DeadlineError,
-        DegenerateWarning,
-        FormatError,
-        GmmDaskError,
-        PlanError,
-        PlatformWarning,
-        ResourceError,
-        SourceChangedError,
-        StoreError,
-    )
-    from gmm_dask.estimator.gaussian_mixture import GaussianMixture
-    from gmm_dask.estimator.kmeans import KMeans
-    from gmm_dask.estimator.outputs import as_table
-    from gmm_dask.first_pass import find_frame
-    from gmm_dask.fit_many import FitMany, fit_many
-    from gmm_dask.fits.stopping import passes_left
-    from gmm_dask.folds.columns import ColumnStats
-    from gmm_dask.folds.rows import RowShare
-    from gmm_dask.folds.sample import Sample
-    from gmm_dask.kernels.near import skipped_bound
-    from gmm_dask.machine import machine_facts
-    from gmm_dask.many import GridResult, run_grid
-    from gmm_dask.measuring import observer_of
-    from gmm_dask.mixture import Mixture
-    from gmm_dask.observed import Observer
-    from gmm_dask.projections import unproject
-    from gmm_dask.rows import RowFunction, check_rows, posterior_rows
-    from gmm_dask.search import Grid, pass_fold
-    from gmm_dask.selection import Candidate
-    from gmm_dask.state import CheckpointSettings, Resumed
-    from gmm_dask.stats import Batch, Fold, batch
-    from gmm_dask.store.heartbeat import read_beat
-    from gmm_dask.store.lock import RunLock
-    from gmm_dask.store.owner import is_alive
-    from gmm_dask.store.spool import spool
-    from gmm_dask.store.zarr_source import ZarrSource
-
+from gmm_dask.version import __version__ as __version__
 
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
-    "gmm_dask.angled": (
-        "Shape",
-        "shape_of",
+    "gmm_dask.angled": ("Shape", "shape_of"),
+    "gmm_dask.blocks": ("ArraySource", "Block", "Frame", "Observed", "RowLayout", "Source"),
+    "gmm_dask.cost": ("COST_MODEL", "machine_factor", "pass_seconds"),
+    "gmm_dask.described": ("Described", "describe"),
+    "gmm_dask.diagnostics.equal_weights": ("WeightComparison", "compare_weights"),
+    "gmm_dask.diagnostics.merging": ("merge_components",),
+    "gmm_dask.diagnostics.overlap": ("bhattacharyya",),
+    "gmm_dask.diagnostics.pair_information": ("fisher_information",),
+    "gmm_dask.diagnostics.resolvability": ("Resolvability", "resolvability", "resolvability_from"),
+    "gmm_dask.diagnostics.standard_errors": (
+        "StandardErrors",
+        "WHAT_A_WEIGHT_IS",
+        "errors_from",
+        "standard_errors",
     ),
-    "gmm_dask.described": (
-        "Described",
-        "describe",
-    ),
-    "gmm_dask.measuring": ("observer_of",),
-    "gmm_dask.kernels.near": ("skipped_bound",),
-    "gmm_dask.blocks": (
-        "ArraySource",
-        "Block",
-        "Frame",
-        "Observed",
-        "RowLayout",
-        "Source",
-    ),
-    "gmm_dask.cost": (
-        "COST_MODEL",
-        "machine_factor",
-        "pass_seconds",
-    ),
-    "gmm_dask.drive": (
-        "Interrupted",
-        "PassDone",
-    ),
-    "gmm_dask.engine.base": (
-        "Engine",
-        "PassRecord",
-    ),
+    "gmm_dask.drive": ("Interrupted", "PassDone"),
+    "gmm_dask.engine.base": ("Engine", "PassRecord"),
     "gmm_dask.engine.dask_engine": ("DaskEngine",),
     "gmm_dask.engine.dask_workers": ("check_workers",),
     "gmm_dask.engine.local": ("LocalEngine",),
-    "gmm_dask.engine.memory": (
-        "Projection",
-        "human_bytes",
-        "project",
-    ),
-    "gmm_dask.engine.plan": (
-        "Plan",
-        "plan_for",
-    ),
+    "gmm_dask.engine.memory": ("Projection", "human_bytes", "project"),
+    "gmm_dask.engine.plan": ("Plan", "plan_for"),
     "gmm_dask.errors": (
         "CheckpointError",
         "ClusterError",
@@ -129,45 +52,31 @@ _HOMES = {
         "SourceChangedError",
         "StoreError",
     ),
+    "gmm_dask.estimator.frozen": ("held_of", "start_values"),
     "gmm_dask.estimator.gaussian_mixture": ("GaussianMixture",),
     "gmm_dask.estimator.kmeans": ("KMeans",),
     "gmm_dask.estimator.outputs": ("as_table",),
     "gmm_dask.first_pass": ("find_frame",),
-    "gmm_dask.fit_many": (
-        "FitMany",
-        "fit_many",
-    ),
+    "gmm_dask.fit_many": ("FitMany", "fit_many"),
     "gmm_dask.fits.stopping": ("passes_left",),
     "gmm_dask.folds.columns": ("ColumnStats",),
+    "gmm_dask.folds.information": ("Information",),
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
+    "gmm_dask.group_names": ("GroupNames",),
+    "gmm_dask.laws.named": ("law_of", "law_word"),
+    "gmm_dask.kernels.near": ("skipped_bound",),
     "gmm_dask.machine": ("machine_facts",),
-    "gmm_dask.many": (
-        "GridResult",
-        "run_grid",
-    ),
+    "gmm_dask.many": ("GridResult", "run_grid"),
+    "gmm_dask.measuring": ("observer_of",),
     "gmm_dask.mixture": ("Mixture",),
     "gmm_dask.observed": ("Observer",),
     "gmm_dask.projections": ("unproject",),
-    "gmm_dask.rows": (
-        "RowFunction",
-        "check_rows",
-        "posterior_rows",
-    ),
-    "gmm_dask.search": (
-        "Grid",
-        "pass_fold",
-    ),
+    "gmm_dask.rows": ("RowFunction", "check_rows", "posterior_rows"),
+    "gmm_dask.search": ("Grid", "pass_fold"),
     "gmm_dask.selection": ("Candidate",),
-    "gmm_dask.state": (
-        "CheckpointSettings",
-        "Resumed",
-    ),
-    "gmm_dask.stats": (
-        "Batch",
-        "Fold",
-        "batch",
-    ),
+    "gmm_dask.state": ("CheckpointSettings", "Resumed"),
+    "gmm_dask.stats": ("Batch", "Fold", "batch"),
     "gmm_dask.store.heartbeat": ("read_beat",),
     "gmm_dask.store.lock": ("RunLock",),
     "gmm_dask.store.owner": ("is_alive",),
@@ -176,82 +85,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "COST_MODEL",
-    "ArraySource",
-    "Batch",
-    "Block",
-    "Candidate",
-    "CheckpointError",
-    "CheckpointSettings",
-    "ClusterError",
-    "ColumnStats",
-    "ConfigError",
-    "DaskEngine",
-    "DataError",
-    "DataWarning",
-    "DeadlineError",
-    "DegenerateWarning",
-    "Described",
-    "Engine",
-    "FitMany",
-    "Fold",
-    "FormatError",
-    "Frame",
-    "GaussianMixture",
-    "GmmDaskError",
-    "Grid",
-    "GridResult",
-    "Interrupted",
-    "KMeans",
-    "LocalEngine",
-    "Mixture",
-    "Observed",
-    "Observer",
-    "PassDone",
-    "PassRecord",
-    "Plan",
-    "PlanError",
-    "PlatformWarning",
-    "Projection",
-    "ResourceError",
-    "Resumed",
-    "RowFunction",
-    "RowLayout",
-    "RowShare",
-    "RunLock",
-    "Sample",
-    "Shape",
-    "Source",
-    "SourceChangedError",
-    "StoreError",
-    "ZarrSource",
-    "__version__",
-    "as_table",
-    "batch",
-    "check_rows",
-    "check_workers",
-    "describe",
-    "find_frame",
-    "fit_many",
-    "human_bytes",
-    "is_alive",
-    "machine_factor",
-    "machine_facts",
-    "observer_of",
-    "pass_fold",
-    "pass_seconds",
-    "passes_left",
-    "plan_for",
-    "posterior_rows",
-    "project",
-    "read_beat",
-    "run_grid",
-    "shape_of",
-    "skipped_bound",
-    "spool",
-    "unproject",
-]
+__all__ = sorted([*_HOME, "__version__"])  # the same as in __init__.pyi
 
 
 def __getattr__(name: str) -> Any:

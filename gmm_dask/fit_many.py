@@ -12,6 +12,7 @@ from gmm_dask.blocks import RowLayout
 from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
 from gmm_dask.estimator.compound import check_shape
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of, start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
 from gmm_dask.estimator.groups import grouped
 from gmm_dask.estimator.outputs import as_table
@@ -82,6 +83,10 @@ def fit_many(
     background: Any = None,
     weights: Any = "free",
     groups: Any = None,
+    frozen: Any = None,
+    shared: Any = None,
+    start_from: GaussianMixture | None = None,
+    assignment: str = "soft",
 ) -> FitMany:
     """Fit a grid of mixtures in shared passes and choose one.
 
@@ -107,8 +112,16 @@ def fit_many(
         stay those of the likelihood. Not with ``reg_covar`` above 0.
     checkpoint, resume, callback, on_interrupt, sample_weight, noise, groups
         As in `GaussianMixture.fit`.
-    missing, compute_dtype, circular, background, weights
-        As in `GaussianMixture`. Fits with angles or a background are not accelerated.
+    missing, compute_dtype, circular, background, weights, assignment
+        As in `GaussianMixture`. Fits with angles or a background are not accelerated;
+        ``assignment="hard"`` needs ``accelerate=False``.
+    start_from : GaussianMixture, optional
+        Fitted, of one covariance type. Its components are the first ones of every fit and begin
+        with its parameters; starts choose the others.
+    frozen : dict, optional
+        As in `GaussianMixture`, with values from `start_from`.
+    shared : dict, optional
+        As in `GaussianMixture`.
 
     Returns
     -------
@@ -131,6 +144,7 @@ def fit_many(
         "held_out": held_out,
         "missing": missing,
         "compute_dtype": compute_dtype,
+        "assignment": assignment,
         "weights": weights,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
@@ -146,7 +160,15 @@ def fit_many(
     check_shape(shape, parts.layout)
     grid = replace(_grid(words, seed_of(random_state), accelerate, parts.layout), shape=shape)
     racing = race and criterion != "stability"
-    grid = replace(grid, race=racing, covariance_prior=covariance_prior)
+    grid = replace(
+        grid,
+        race=racing,
+        covariance_prior=covariance_prior,
+        held=held_of(frozen, shared),
+        temperature=TEMPERATURES[assignment],
+    )
+    kinds, D = grid.covariance_type, model.n_features_in_
+    begin = {} if start_from is None else start_values(start_from.mixture_, kinds, D)
     engine, source = open_engine(joined_source(data, parts, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:
@@ -154,6 +176,7 @@ def fit_many(
             source,
             grid,
             engine,
+            given=begin,
             checkpoint=settings,
             watch=[callback] if callback else [],
             on_interrupt=on_interrupt,

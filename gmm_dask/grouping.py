@@ -1,7 +1,8 @@
 """Starts of mixtures with angles or a background: a sample in memory, grouped and measured.
 
-Distances are between standardised columns; an angle enters as a point on the circle, over the
-root of its spread, so that it counts as much as a line.
+Distances are between standardised columns. An angle enters as a point on the circle, scaled to a
+total variance of one where the angles are close together (there they are as on a line) and of two
+where they are all around (there the circle has two coordinates).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from gmm_dask.families.product import Product
 from gmm_dask.fits.clustering import kmeans_labels, plusplus_centres
 from gmm_dask.fits.starts import choose_rows, started
 from gmm_dask.folds.assign import pairwise, sums_of
-from gmm_dask.measuring import ProductObserver
 from gmm_dask.mixture import Mixture
+from gmm_dask.observed_angles import ProductObserver
 
 LLOYD = 300
 
@@ -63,7 +64,9 @@ def embedded(sample: FloatArray, base: Mixture) -> FloatArray:
     deviation = np.sqrt(np.where(frame.variance > 0, frame.variance, 1.0))
     y = frame.forward(sample)
     lines = np.delete(y / deviation, angles, axis=1)
-    a, size = y[:, angles], deviation[angles]
+    spread = np.minimum(0.5 * frame.variance[angles], 1.0)
+    total = spread * (2.0 - spread)  # variance of the points: 1 - R^2
+    a, size = y[:, angles], np.sqrt(total / (1.0 + total))
     return np.concatenate([lines, np.cos(a) / size, np.sin(a) / size], axis=1)
 
 

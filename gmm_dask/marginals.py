@@ -81,12 +81,12 @@ def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -
     )
 
 
-def of_group(model: Marginal, weights: FloatArray) -> Marginal:
+def of_group(model: Marginal, weights: FloatArray, temperature: float = 1.0) -> Marginal:
     """Return a marginal under other weights (K,): those of a group of rows."""
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights)
     return model._replace(
-        ready=table.ready(model.prepared, log_weights) if len(model.columns) else None,
+        ready=ready_at(model.prepared, log_weights, temperature) if len(model.columns) else None,
         noisy=model.noisy._replace(log_weights=log_weights),
     )
 

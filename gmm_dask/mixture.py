@@ -11,6 +11,7 @@ from gmm_dask import tree
 from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.base import Family, Params
+from gmm_dask.families.held import HeldGaussian
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, GaussianPrepared
 from gmm_dask.laws.base import WeightLaw
@@ -124,7 +125,8 @@ class Mixture:
     @property
     def means(self) -> FloatArray:
         """Means (K, D) in source units."""
-        return self.frame.backward(self.params.means)
+        means = self.frame.backward(self.params.means)
+        return self.family.reported(means) if isinstance(self.family, HeldGaussian) else means
 
     @property
     def covariances(self) -> FloatArray:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gmm_dask.angled import Shape, with_angles, with_background
+from gmm_dask.beginnings import in_frame, nothing_to_choose
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.floors import Floor, RelativeFloor, Ridge
 from gmm_dask.families.gaussian import COVARIANCE_TYPES, Gaussian, GaussianParams
 from gmm_dask.families.held import Held, check_held
 from gmm_dask.families.prior import default_prior
-from gmm_dask.fits.given import Given
 from gmm_dask.fits.restart import KINDS, Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.rows import RowShare
@@ -110,6 +110,11 @@ class Grid:
             )
         for K, kind in itertools.product(self.n_components, self.covariance_type):
             check_held(self.held, K, kind)
+        if self.held.weights and not isinstance(self.law, Free):
+            raise ConfigError(
+                "frozen weights go with weights that are free otherwise; weights follow the law "
+                f"{type(self.law).__name__}: leave one of the two out"
+            )
         self._refuse_hard()
         if not self.shape.plain and (self.held != Held() or self.temperature != 1):
             raise ConfigError(
@@ -143,7 +148,7 @@ def restarts(
     grid : Grid
     ground : Ground
     given : dict, optional
-        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances`` in source units, to begin
+        ``weights`` (K,) or (G, K), ``means`` (K, D) and ``covariances``, source units, to begin
         with; NaN, or a length less than K, leaves the other components to the start. Held
         parameters have the values given here.
     """
@@ -152,7 +157,7 @@ def restarts(
         _restart(grid, ground, K, covariance_type, index, given or {}, trees)
         for covariance_type in grid.covariance_type
         for K in grid.n_components
-        for index in range(grid.n_init)
+        for index in range(1 if nothing_to_choose(given or {}, K) else grid.n_init)
     )
 
 
@@ -238,7 +243,7 @@ def _restart(
 ) -> Restart:
     base = template(grid, ground.frame, K, covariance_type)
     init = auto(index, K, len(ground.sample)) if grid.init_params == "auto" else grid.init_params
-    wanted = in_frame(given, base)._replace(held=grid.held)
+    wanted = in_frame(given, base, grid.held)
     restart = Restart(
         index,
         init,
@@ -254,40 +259,3 @@ def _restart(
     if isinstance(start, Mixture):
         return restart.begin(start)
     return replace(restart, start=start)
-
-
-def in_frame(given: dict[str, FloatArray], base: Mixture) -> Given:
-    """Return given parameters (source units) in the frame of a mixture, NaN for those not given.
-
-    Raises
-    ------
-    ConfigError
-        They are of more components than the mixture has.
-    """
-    weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind, K = base.frame.scale, base.family.covariance_type, base.n_components
-    if covariances is not None:
-        divisor = {
-            "full": np.outer(scale, scale),
-            "tied": np.outer(scale, scale),
-            "diag": scale**2,
-            "spherical": scale[0] ** 2,
-        }[kind]
-        covariances = covariances / divisor
-        covariances = covariances if kind == "tied" else padded(covariances, K)
-    return Given(
-        None if weights is None else padded(np.atleast_2d(weights).T, K).T,
-        None if means is None else padded(base.frame.forward(means), K),
-        covariances,
-    )
-
-
-def padded(values: FloatArray, n_components: int) -> FloatArray:
-    """Return values of some components (m, ...) as those of K, with NaN behind."""
-    more = n_components - len(values)
-    if more < 0:
-        raise ConfigError(
-            f"parameters of {len(values)} components are given to begin with, and n_components is "
-            f"{n_components}: raise it, or give fewer"
-        )
-    return np.concatenate([values, np.full((more, *values.shape[1:]), np.nan)])

@@ -62,7 +62,6 @@ def _check_constraints(mixture: Mixture) -> None:
     if isinstance(mixture.family, HeldGaussian):
         kind = mixture.family.covariance_type
         check_held(mixture.family.held, mixture.n_components, kind)
-    mixture.law.n_free(mixture.n_components)
 
 
 def check_mixtures(value: Any, path: Any) -> None:

@@ -29,7 +29,6 @@ from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
@@ -42,7 +41,7 @@ from gmm_dask.tree import fingerprint
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
     *(RelativeFloor, Ridge, Frame),
-    *(HeldGaussian, Held, Line, HeldWeights),
+    *(HeldGaussian, Held, Line),
     *(Product, ProductParams, VonMises, WithBackground),
     *LAWS,
 )
@@ -143,8 +142,9 @@ def identity(
         "covariance_prior": grid.covariance_prior,
         **({} if grid.shape.plain else {"shape": grid.shape.identity}),
         "weights": repr(grid.law),
-        "held": repr(tuple(grid.held)),
-        "temperature": grid.temperature,
+        # keys that say nothing are left out: checkpoints of earlier versions lack them
+        **({} if grid.held == Held() else {"held": repr(tuple(grid.held))}),
+        **({} if grid.temperature == 1 else {"temperature": grid.temperature}),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -161,6 +163,47 @@ def test_what_has_no_expected_value_is_refused():
         mixture, X = product(**words)
         with pytest.raises(ConfigError, match="leave these outputs out"):
             observer_of(mixture).true_values(Observed(X))
+
+
+def test_true_values_before_a_background_are_those_of_quadrature():
+    X = mixed(100)[0][:, [0]]
+    mixture = begun(X, 2, background={0: [-4.0, 4.0]})
+    for x, variance in ((0.5, 1.0), (4.5, 0.5), (-3.9, 2.0), (np.nan, 0.0)):
+        rows = Observed(np.array([[x]]), None, np.array([[variance]]))
+        mean, covariance = observer_of(mixture).true_values(rows)
+        t = np.linspace(-12, 12, 480001)
+        prior = sum(
+            w * stats.norm.pdf(t, m, s)
+            for w, m, s in zip(
+                mixture.weights[0],
+                mixture.means[:, 0],
+                np.sqrt(mixture.dense_covariances[:, 0, 0]),
+                strict=False,
+            )
+        )
+        prior = prior + mixture.weights[0, -1] / 8 * (np.abs(t) <= 4)
+        given = prior if np.isnan(x) else prior * stats.norm.pdf(x, t, np.sqrt(variance))
+        given = given / given.sum()
+        # steps of 5e-5: the edges of the box cost as much
+        assert mean[0, 0] == pytest.approx(given @ t, abs=1e-4)
+        assert covariance[0, 0, 0] == pytest.approx(given @ (t - given @ t) ** 2, rel=1e-4)
+
+
+def test_groups_have_weights_of_their_own():
+    mixture, X = product(background="uniform")
+    group = np.random.default_rng(0).integers(2, size=len(X))
+    rng = np.random.default_rng(1)
+    weights = rng.dirichlet(np.ones(4), 2)
+    both = replace(mixture, weights=weights, group_share=np.array([0.5, 0.5]))
+    whole = observer_of(both).e_step(Observed(X, group=group))
+    for g in range(2):
+        own = observer_of(replace(mixture, weights=weights[g : g + 1]))
+        part = own.e_step(Observed(X[group == g]))
+        np.testing.assert_allclose(whole.count[g], part.count[0], rtol=1e-12)
+        norm, resp = observer_of(both).posterior(Observed(X, group=group))
+        alone = own.posterior(Observed(X[group == g]))
+        np.testing.assert_allclose(norm[group == g], alone[0], rtol=1e-12)
+        np.testing.assert_allclose(resp[group == g], alone[1], atol=1e-12)
 
 
 def test_turning_and_unit_change_nothing():

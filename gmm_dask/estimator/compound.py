@@ -8,7 +8,7 @@ from gmm_dask.angled import Shape, shape_of
 from gmm_dask.blocks import FloatArray, RowLayout
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.background import WithBackground
-from gmm_dask.families.product import Product
+from gmm_dask.families.product import Product, ProductParams
 from gmm_dask.mixture import Mixture, lines_of
 
 BOX = "box"
@@ -100,12 +100,24 @@ def compound_restored(
     return found
 
 
-def refuse_expected(mixture: Mixture, word: str) -> None:
-    """Raise ConfigError where a mixture has no expected values on the line."""
-    if mixture.family.compound:
+def set_kappa(model: Any, mixture: Mixture) -> None:
+    """Give an estimator the concentrations of its angles, ``kappa_`` (K, C), where it has some."""
+    model.__dict__.pop("kappa_", None)
+    if isinstance(mixture.params, ProductParams):
+        model.kappa_ = mixture.params.kappa
+
+
+def refuse_expected(mixture: Mixture, word: str, *, drawn: bool = False) -> None:
+    """Raise ConfigError where a mixture has no expected values on the line, or no draws of them."""
+    if isinstance(mixture.params, ProductParams):
         raise ConfigError(
-            f"{word} needs expected values, which angles (circular) and a uniform background do "
-            "not have on the line; fit without them"
+            f"{word} needs expected values, which angles (circular) do not have on the line; fit "
+            "without them"
+        )
+    if drawn and mixture.family.compound:
+        raise ConfigError(
+            f"{word} with n_draws draws from Gaussians; under a background take return_std or "
+            "return_cov, or fit without it"
         )
 
 

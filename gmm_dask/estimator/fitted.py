@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from gmm_dask.errors import ConfigError, DataError, DataWarning
 from gmm_dask.estimator import expected, outputs, sampling
 from gmm_dask.estimator.checked import validated
-from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn
+from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn, set_kappa
 from gmm_dask.estimator.groups import in_groups, of_group
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import Given, given
@@ -139,7 +139,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if bool(return_std) + bool(return_cov) + (n_draws is not None) > 1:
             raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
         check_is_fitted(self)
-        refuse_expected(self.mixture_, "impute")
+        refuse_expected(self.mixture_, "impute", drawn=n_draws is not None)
         rows = self._validated(X, reset=False, holes=True)
         self._tell_of_noise(noise, stacklevel=3)
         parts = in_groups(self, given(self.n_features_in_, "marginalize", None, noise), groups)
@@ -260,14 +260,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""
         self.mixture_ = mixture
-        self.__dict__.pop("kappa_", None)
+        set_kappa(self, mixture)
         self.weights_ = mixture.pooled
         self.law_ = mixture.law.parameters(mixture.weights)
         self.means_ = mixture.means
         self.covariances_ = mixture.covariances
-        kappa = getattr(mixture.params, "kappa", None)
-        if kappa is not None:
-            self.kappa_ = kappa
         self.precisions_cholesky_ = outputs.precisions_cholesky(mixture)
         self.precisions_ = outputs.precisions(mixture, self.precisions_cholesky_)
 

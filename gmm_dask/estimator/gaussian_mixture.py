@@ -70,19 +70,21 @@ class GaussianMixture(StoredMixture):
     missing : {"error", "marginalize"}, default "error"
         What NaN is: refused, or a value that was not measured, assumed missing at random.
     frozen : dict, optional
-        What is held, by component: ``{0: ["mean", "covariance"], 2: ["weight"]}``. Values are
-        those of ``weights_init``, ``means_init`` and ``precisions_init``, where NaN leaves a
-        component to the start. Held parameters keep their bits, components with any keep their
-        number, and they are not counted in ``n_parameters``. With a held mean the covariance is
-        that about it; weights that are not held share what is left.
+        What is held, by component: ``{0: ["mean", "covariance"], 2: ["weight"]}``, at the values
+        of ``weights_init``, ``means_init`` and ``precisions_init``, where NaN leaves a component
+        to the start. It keeps its bits, and its component its number; ``n_parameters`` leaves it
+        out. Weights that are not held share what is left.
+    shared : dict, optional
+        What components have in common: ``{"covariance": [[0, 1]], "mean": [[0, 1], {2: 0, 3: 1}]}``
+        for groups of one covariance, of equal means, and means on a line ``a + b t``, t given.
     covariance_prior : bool, default False
         Maximise the posterior under mclust's default prior (Fraley and Raftery 2007, J. Classif.
         24:155), which keeps covariances from collapsing; not with `reg_covar` above 0.
         ``lower_bound_`` is then that of the posterior; criteria stay those of the likelihood.
     assignment : {"soft", "hard"}, default "soft"
-        hard gives each row to its likeliest component alone (classification EM): what is maximised
-        and reported in ``lower_bound_`` then is the classification log-likelihood. Its variances
-        are too small and its weights too extreme where components overlap. Not with noise.
+        hard gives each row to its likeliest component alone (classification EM), and
+        ``lower_bound_`` then is the classification log-likelihood. Where components overlap its
+        variances are too small and its weights too extreme. Not with noise.
     compute_dtype : {"float64", "float32"}, default "float64"
         In which passes over complete rows compute. float32 is refused where its error might
         exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise,
@@ -94,12 +96,10 @@ class GaussianMixture(StoredMixture):
     circular : dict, optional
         Columns that are angles, by position or name, with their periods: ``{"hue": 360}``. They
         are von Mises distributed, independent of all else within a component; ``means_`` has
-        their mean directions from 0 up to the period, ``kappa_`` their concentrations, and
-        ``covariances_`` the other columns alone. NaN in an angle is missing as in any column.
+        their mean directions from 0 up to the period, ``covariances_`` the other columns alone.
     background : "uniform" or dict, optional
-        One component more, uniform over the range of the data, or over the limits that a dict
-        ``{column: (lowest, highest)}`` gives for some columns. It is the last one: label K, and
-        the last column of ``predict_proba``. See `families.background`.
+        One component more, uniform over the range of the data or over limits given for columns,
+        ``{column: (lowest, highest)}``. It is the last: label K. See `families.background`.
 
     Attributes
     ----------
@@ -165,6 +165,7 @@ class GaussianMixture(StoredMixture):
         background: Any = None,
         weights: Any = "free",
         frozen: Any = None,
+        shared: Any = None,
         assignment: str = "soft",
         covariance_prior: bool = False,
     ) -> None:
@@ -188,6 +189,7 @@ class GaussianMixture(StoredMixture):
         self.background = background
         self.weights = weights
         self.frozen = frozen
+        self.shared = shared
         self.assignment = assignment
         self.covariance_prior = covariance_prior
 

@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gmm_dask.blocks import FloatArray, RowLayout
-from gmm_dask.errors import ConfigError, DataError
+from gmm_dask.blocks import RowLayout
+from gmm_dask.errors import ConfigError
 from gmm_dask.estimator.wide import Given
+from gmm_dask.group_names import GroupNames, Label
 from gmm_dask.inputs import is_dask
 from gmm_dask.mixture import Mixture
-
-Label = str | int | float
-MOST = 65536
-"""Groups, each with K weights; more labels are rather names of rows."""
-SHOWN = 5
-
-
-@dataclass(frozen=True)
-class GroupNames:
-    """The groups of a fit, by their numbers.
-
-    Parameters
-    ----------
-    names : tuple of str, int or float
-        Ascending: numbers, then text.
-    """
-
-    names: tuple[Label, ...]
-
-    def codes(self, labels: Any) -> FloatArray:
-        """Return the numbers (n,) of labels (n,), float64.
-
-        Raises
-        ------
-        DataError
-            A row has no label.
-        ConfigError
-            A label is not among the names.
-        """
-        import pandas as pd
-
-        plain = plain_labels(labels)
-        found = pd.Index(list(self.names), dtype=object).get_indexer(pd.Index(plain, dtype=object))
-        if (found < 0).any():
-            row = int((found < 0).argmax())
-            listed = ", ".join(repr(name) for name in self.names[:SHOWN])
-            more = f" and {len(self.names) - SHOWN} more" if len(self.names) > SHOWN else ""
-            raise ConfigError(
-                f"group {plain[row]!r} is not among those of the fit ({listed}{more}), so it has "
-                'no weights; give its rows a known group, or groups="pooled" for the weights of '
-                "all rows together"
-            )
-        codes: FloatArray = found.astype(np.float64)
-        return codes
 
 
 def groups_of(labels: Any) -> tuple[GroupNames, Any]:
@@ -82,11 +38,10 @@ def groups_of(labels: Any) -> tuple[GroupNames, Any]:
         from gmm_dask.engine.dask_labels import as_label_array, coded, distinct_labels
 
         array = as_label_array(labels)
-        names = _names(plain_labels(distinct_labels(array)))
+        names = GroupNames.of(distinct_labels(array))
         return names, coded(array, names.codes)
-    plain = plain_labels(labels)
-    names = _names(plain)
-    return names, names.codes(plain)
+    names = GroupNames.of(labels)
+    return names, names.codes(labels)
 
 
 def codes_of(names: GroupNames, labels: Any) -> Any:
@@ -96,53 +51,6 @@ def codes_of(names: GroupNames, labels: Any) -> Any:
 
         return coded(as_label_array(labels), names.codes)
     return names.codes(labels)
-
-
-def plain_labels(labels: Any) -> npt.NDArray[np.object_]:
-    """Return labels (n,) as text and Python numbers.
-
-    Raises
-    ------
-    DataError
-        They are not one a row, or a row has none.
-    """
-    import pandas as pd
-
-    array = np.asarray(labels)
-    if array.ndim != 1:
-        raise DataError(
-            f"groups have shape {array.shape}; one label for each row, of shape (N,), is needed"
-        )
-    empty = np.asarray(pd.isna(array))
-    if empty.any():
-        raise DataError(f"row {int(empty.argmax())} has no group; each row needs one")
-    if array.dtype.kind in "US":
-        return array.astype(str).astype(object)
-    if array.dtype.kind in "biuf":
-        return np.array(array.tolist(), dtype=object) if len(array) else array.astype(object)
-    result = np.empty(len(array), dtype=object)
-    result[:] = [_plain(label) for label in array.tolist()]
-    return result
-
-
-def _plain(label: Any) -> Label:
-    if isinstance(label, np.generic):
-        label = label.item()
-    if isinstance(label, bytes):
-        return label.decode()
-    return label if isinstance(label, str | int | float) else str(label)
-
-
-def _names(plain: Iterable[Label]) -> GroupNames:
-    import pandas as pd
-
-    found = pd.unique(pd.Series(plain, dtype=object))
-    if len(found) > MOST:
-        raise DataError(
-            f"groups: {len(found)} different labels came; up to {MOST} groups have weights of "
-            "their own. Give a column that many rows share"
-        )
-    return GroupNames(tuple(sorted(found, key=lambda name: (isinstance(name, str), name))))
 
 
 def grouped(parts: Given, labels: Any) -> tuple[tuple[Label, ...] | None, Given]:

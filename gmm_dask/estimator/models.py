@@ -11,7 +11,7 @@ import numpy as np
 from gmm_dask.errors import FormatError
 from gmm_dask.estimator.compound import compound_restored, compound_stored
 from gmm_dask.estimator.groups import name_groups
-from gmm_dask.laws.named import named
+from gmm_dask.laws.named import law_word
 from gmm_dask.mixture import Mixture
 from gmm_dask.sound import check_mixture
 from gmm_dask.state import MODEL_CODEC
@@ -54,7 +54,7 @@ def load_attributes(path: Any, model: Any) -> None:
     of_shape = compound_restored(mixture, value["words"], value["feature_names"])
     words = {**value["words"], **of_shape}
     model.set_params(**words, random_state=value["random_state"])
-    model.set_params(weights=named(mixture.law))
+    model.set_params(weights=law_word(mixture.law))
     model._set(mixture)
     name_groups(model, value["groups"])
     model.extra_ = value["extra"]

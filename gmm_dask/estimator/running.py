@@ -16,7 +16,7 @@ from gmm_dask.estimator.compound import compound_words
 from gmm_dask.estimator.frozen import TEMPERATURES, held_of
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.laws.named import law_of, named
+from gmm_dask.laws.named import law_of, law_word
 from gmm_dask.many import GridResult
 from gmm_dask.search import Grid
 from gmm_dask.selection import Candidate
@@ -46,7 +46,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout, shape: Shape)
         rows=RowShare.all_rows(layout),
         shape=shape,
         law=law_of(model.weights),
-        held=held_of(model.frozen),
+        held=held_of(model.frozen, model.shared),
         temperature=TEMPERATURES[model.assignment],
         covariance_prior=bool(model.covariance_prior),
     )
@@ -70,7 +70,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "missing": "marginalize" if layout.missing else "error",
         "compute_dtype": layout.compute_dtype,
         **compound_words(grid.shape),
-        "weights": named(grid.law),
+        "weights": law_word(grid.law),
         "assignment": "soft" if grid.temperature else "hard",
         "covariance_prior": grid.covariance_prior,
     }

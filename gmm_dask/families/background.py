@@ -29,6 +29,9 @@ from gmm_dask.families.prior import CovariancePrior
 from gmm_dask.families.product import Product
 from gmm_dask.kernels.types import GaussianPrepared
 
+TINY = 1e-12
+"""Share of a normal distribution inside the box below which it lies at the nearer edge."""
+
 
 @dataclass(frozen=True)
 class WithBackground:
@@ -98,6 +101,26 @@ class WithBackground:
         result: FloatArray = np.where(variance > 0, reached, inside)
         return result
 
+    def true_values(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
+        """Return means and variances (n, D) of the true values of rows of the background.
+
+        Each column by itself: a normal distribution cut off at the edges of the box (Johnson,
+        Kotz and Balakrishnan 1994, Continuous Univariate Distributions, section 10.1).
+        """
+        x = rows.values.astype(np.float64, copy=False)
+        low, high = np.broadcast_to(self.lowest, x.shape), np.broadcast_to(self.highest, x.shape)
+        missing = np.isnan(x)
+        mean = np.where(missing, 0.5 * (low + high), np.clip(x, low, high))
+        variance = np.where(missing, (high - low) ** 2 / 12.0, 0.0)
+        if rows.noise is None:
+            return mean, variance
+        noise = rows.noise
+        noise = noise if noise.ndim == 2 else np.diagonal(noise, axis1=1, axis2=2)
+        inexact = ~missing & (noise > 0)
+        found = _cut_off(*(part[inexact] for part in (x, noise, low, high)))
+        mean[inexact], variance[inexact] = found
+        return mean, variance
+
     def prepare(self, params: Any, frame: Frame) -> GaussianPrepared:
         """Return constants of the inner family for one pass."""
         return self.inner.prepare(params, frame)
@@ -153,3 +176,19 @@ class WithBackground:
     def zero_moments(self, n_components: int, n_columns: int) -> Any:
         """Return the moments of no rows: the background has none."""
         return self.inner.zero_moments(n_components - 1, n_columns)
+
+
+def _cut_off(
+    x: FloatArray, noise: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of normal distributions cut off outside an interval."""
+    root = np.sqrt(noise)
+    a, b = (low - x) / root, (high - x) / root
+    reached = np.where(a > 0, ndtr(-a) - ndtr(-b), ndtr(b) - ndtr(a))
+    known = reached > TINY
+    Z = np.where(known, reached, 1.0)
+    at_a, at_b = (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) for z in (a, b))
+    step = (at_a - at_b) / Z
+    narrower = 1.0 + (a * at_a - b * at_b) / Z - step**2
+    mean = np.clip(np.where(known, x + root * step, x), low, high)
+    return mean, np.where(known, noise * np.maximum(narrower, 0.0), 0.0)

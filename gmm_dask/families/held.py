@@ -91,6 +91,9 @@ class HeldGaussian(Gaussian):
     ----------
     held : Held
         Without weights.
+    held_means : (m, D) float64, optional
+        The means that are held, as they were given in source units: a frame holds them to half a
+        unit in the last place of their distance from its origin.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class HeldGaussian(Gaussian):
     """
 
     held: Held = field(default_factory=Held)
+    held_means: FloatArray | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,6 +140,31 @@ class HeldGaussian(Gaussian):
             for group in groups:
                 S[list(group)] = S[group[0]]
         return GaussianParams(means, S)
+
+    def entered(self, params: GaussianParams, weights: FloatArray) -> GaussianParams:
+        """Return parameters of a start made to share what components are to share.
+
+        Parameters
+        ----------
+        params : GaussianParams
+        weights : (K,)
+        """
+        means, S = params.means.copy(), params.covariances.copy()
+        precisions = np.linalg.inv(self.dense(params)) * weights[:, None, None]
+        for line in self.held.lines:
+            of = list(line.components)
+            means[of] = means_on_line(line, means[of], precisions[of])
+        for group in map(list, self.held.equal_covariances):
+            S[group] = np.average(S[group], axis=0, weights=weights[group])
+        return GaussianParams(means, S)
+
+    def reported(self, means: FloatArray) -> FloatArray:
+        """Return means (K, D) in source units, those that are held with the bits given."""
+        if self.held_means is None:
+            return means
+        told = means.copy()
+        told[list(self.held.means)] = self.held_means
+        return told
 
     def clipped(self, params: GaussianParams) -> GaussianParams:
         """Return parameters raised to the floor, but for those that are held."""
@@ -198,8 +227,17 @@ class HeldGaussian(Gaussian):
         )
 
 
-def constrained(family: Gaussian, held: Held) -> Gaussian:
-    """Return a family under constraints, as it is where there are none."""
+def constrained(family: Gaussian, held: Held, means: FloatArray | None = None) -> Gaussian:
+    """Return a family under constraints, as it is where there are none.
+
+    Parameters
+    ----------
+    family : Gaussian
+    held : Held
+    means : (K, D), optional
+        In source units, as they were given.
+    """
     if held.of_family == Held():
         return family
-    return HeldGaussian(family.covariance_type, family.floor, family.prior, held.of_family)
+    given = means[list(held.means)] if means is not None and held.means else None
+    return HeldGaussian(family.covariance_type, family.floor, family.prior, held.of_family, given)

@@ -11,9 +11,9 @@ from scipy.optimize import linear_sum_assignment
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
-from gmm_dask.families.held import Held, check_held, constrained
+from gmm_dask.families.held import Held, HeldGaussian, check_held, constrained
+from gmm_dask.laws.base import along
 from gmm_dask.laws.held import HeldWeights
-from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, reordered
 
 
@@ -31,6 +31,8 @@ class Given(NamedTuple):
     """In the frame, in the shape of the covariance type."""
     held: Held = Held()
     """Which parameters are not free."""
+    source_means: FloatArray | None = None
+    """(K, D) the means as they were given, source units."""
 
     @property
     def complete(self) -> bool:
@@ -51,32 +53,33 @@ class Given(NamedTuple):
         """
         check_held(self.held, mixture.n_components, mixture.family.covariance_type)
         self._refuse_missing(mixture.family.covariance_type)
-        if self.means is not None:
+        if self.means is not None and not mixture.law.ordered:
             mixture = reordered(mixture, matched(mixture, self.means))
+        elif self.means is None:
+            mixture = reordered(mixture, along_lines(mixture, self.held))
         params = mixture.params
         params = params._replace(
             means=placed(params.means, self.means),
             covariances=placed(params.covariances, self.covariances),
         )
-        weights = _placed_weights(mixture.weights, self.weights)
-        mixture = replace(mixture, params=params, weights=mixture.law.project(weights))
+        mixture = replace(mixture, params=params)
+        if self.weights is not None:
+            weights = _placed_weights(mixture.weights, self.weights)
+            mixture = replace(mixture, weights=mixture.law.project(weights))
         return self._held_in(mixture) if self.held != Held() else mixture
 
     def _held_in(self, mixture: Mixture) -> Mixture:
         """Return the mixture under its constraints."""
         assert isinstance(mixture.family, Gaussian)  # compound families refuse what is held
         assert isinstance(mixture.params, GaussianParams)
-        family, law = constrained(mixture.family, self.held), mixture.law
+        family, law = constrained(mixture.family, self.held, self.source_means), mixture.law
         if self.held.weights:
-            if not isinstance(law, Free):
-                raise ConfigError(
-                    "frozen weights go with weights that are free otherwise; weights follow the "
-                    f"law {type(law).__name__}: leave one of the two out"
-                )
             values = mixture.weights.mean(axis=0)[list(self.held.weights)]
             law = HeldWeights(self.held.weights, tuple(float(value) for value in values))
         weights = law.project(mixture.weights)
-        params = family.restored(mixture.params, mixture.params)
+        params = mixture.params
+        if isinstance(family, HeldGaussian):
+            params = family.entered(params, weights.mean(axis=0))
         return replace(mixture, family=family, law=law, weights=weights, params=params)
 
     def _refuse_missing(self, covariance_type: str) -> None:
@@ -93,15 +96,26 @@ class Given(NamedTuple):
                     )
 
 
+def along_lines(mixture: Mixture, held: Held) -> IntArray:
+    """Return the order (K,) in which a start's components lie along their lines as they should."""
+    order = np.arange(len(mixture.params.means))
+    for line in held.lines:
+        if line.n_free > 1:
+            of = np.array(line.components)
+            found = of[along(mixture.params.means[of])]
+            order[of[np.argsort(line.places, kind="stable")]] = found
+    return order
+
+
 def placed(own: FloatArray, given: FloatArray | None) -> FloatArray:
     """Return parameters with those given, where they are not NaN, in place of a start's own."""
     return own if given is None else np.where(np.isnan(given), own, given)
 
 
-def _placed_weights(own: FloatArray, given: FloatArray | None) -> FloatArray:
+def _placed_weights(own: FloatArray, given: FloatArray) -> FloatArray:
     """Return weights (G, K) of which the rest share what is left by those given."""
-    if given is None or not np.isnan(given).any():
-        return own if given is None else given
+    if not np.isnan(given).any():
+        return given
     free = np.isnan(given)
     left = 1.0 - np.where(free, 0.0, given).sum(axis=1, keepdims=True)
     share = np.where(free, own, 0.0)
@@ -114,7 +128,7 @@ def matched(mixture: Mixture, means: FloatArray) -> IntArray:
     Places of NaN take the other components as they come. Distances are in standard deviations of
     all rows.
     """
-    K = mixture.n_components
+    K = len(mixture.params.means)
     known = np.asarray(~np.isnan(means).any(axis=1))
     if known.all() or not known.any():
         return np.arange(K)

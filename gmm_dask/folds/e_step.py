@@ -11,9 +11,10 @@ from gmm_dask.kernels.annealed import ready_at, unit_of
 from gmm_dask.kernels.near import near_bytes
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.measuring import TILE, observer_of
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
+from gmm_dask.observed_angles import TILE
 from gmm_dask.stats import Fold
 from gmm_dask.tree import nbytes
 
@@ -42,8 +43,9 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
         if temperature == 1:
             return self.mixture.prepare(compute_dtype_of(self.rows)).ready
         found = self.mixture.prepare()
-        dtype = compute_dtype_of(self.rows)
-        return ready_at(found.family, found.log_weights[0], temperature, dtype)
+        return ready_at(
+            found.family, found.ready.log_weights, temperature, compute_dtype_of(self.rows)
+        )
 
     def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""

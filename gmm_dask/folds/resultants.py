@@ -12,7 +12,7 @@ from gmm_dask.errors import DataError
 from gmm_dask.families.von_mises import TURN, VonMises, wrapped
 from gmm_dask.folds.rows import RowShare, observed
 from gmm_dask.kernels import angles
-from gmm_dask.measuring import refuse_noise
+from gmm_dask.observed_angles import refuse_noise
 from gmm_dask.stats import Fold
 
 TILE = 65536

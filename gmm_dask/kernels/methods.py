@@ -73,9 +73,9 @@ class Row(NamedTuple):
     """One row of the table."""
 
     name: str
-    """near: runs of rows that share a home; unrolled: straight code over all columns, sums over all rows of a tile; lists: loops over
-    columns, sums over the rows that have a share; bounded: lists, after a projection has dismissed
-    most components of most rows."""
+    """near: runs of rows that share a home, see `near`; unrolled: straight code over all columns,
+    sums over all rows of a tile; lists: loops over columns, sums over the rows that have a share;
+    bounded: lists, after a projection has dismissed most components of most rows."""
     forms: tuple[str, ...]
     least_columns: int
     most_columns: int

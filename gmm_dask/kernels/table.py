@@ -20,7 +20,7 @@ from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
-from gmm_dask.kernels.near import skipped_bound, near_of
+from gmm_dask.kernels.near import near_of, skipped_bound
 from gmm_dask.kernels.rows import Assignments
 from gmm_dask.kernels.single import KEPT_DOUBLE, kept_double, refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared

@@ -78,7 +78,7 @@ def most_likely(share: FloatArray, tail: str, first: int = 0) -> FloatArray:
     m = share.shape[1] - 1
     counts = share[:, first:]
     total = counts.sum(axis=1)
-    above = counts @ np.arange(m + 1.0 - first)
+    above = (counts * np.arange(m + 1.0 - first)).sum(axis=1)
     result = np.zeros(len(share))
     some = np.flatnonzero(above > 0)
     if len(some):
@@ -91,7 +91,7 @@ def _root(share: FloatArray, below: FloatArray, m: int, tail: str, first: int) -
     """Return roots of the score by Newton's steps inside brackets that begin `below` them."""
     low = np.log(below)
     high = np.full_like(low, np.log(largest(m + 1, tail)))
-    at = low.copy()
+    at, done = low.copy(), np.zeros(len(low), dtype=bool)
     for _ in range(MOST_STEPS):
         score, slope = _score(share, np.exp(at), m, tail, first)
         low, high = np.where(score >= 0, at, low), np.where(score <= 0, at, high)
@@ -99,8 +99,9 @@ def _root(share: FloatArray, below: FloatArray, m: int, tail: str, first: int) -
         aim = at + step
         inside = (aim >= low) & (aim <= high)
         following = np.where(inside, aim, 0.5 * (low + high))
-        done = np.abs(following - at) <= 1e-15 * np.maximum(1.0, np.abs(at))
-        at = following
+        near = np.abs(following - at) <= 1e-15 * np.maximum(1.0, np.abs(at))
+        at = np.where(done, at, following)
+        done |= near  # a group's lambda does not depend on the others
         if done.all():
             break
     rate: FloatArray = np.exp(at)

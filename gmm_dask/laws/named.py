@@ -11,11 +11,13 @@ import numpy as np
 from gmm_dask.errors import ConfigError
 from gmm_dask.laws.base import WeightLaw
 from gmm_dask.laws.genotypes import Binomial, HardyWeinberg
+from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.poisson import Poisson, ZeroInflatedPoisson
 from gmm_dask.laws.simple import Dirichlet, Equal, Fixed, Free
 
 LAWS: tuple[type, ...] = (
     *(Free, Equal, Fixed, Dirichlet, Poisson, ZeroInflatedPoisson, Binomial, HardyWeinberg),
+    HeldWeights,
 )
 """Classes that files may hold."""
 
@@ -82,11 +84,13 @@ def law_of(value: Any) -> WeightLaw:
 def _made(make: Callable[[Any], WeightLaw], more: Any, value: Any) -> WeightLaw:
     try:
         return make(more)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"weights: {value!r} came; needed: {NEEDED}") from error
 
 
-def named(law: WeightLaw) -> Any:
+def law_word(law: WeightLaw) -> Any:
     """Return what a user says for a law: `law_of` gives it back; a law without a word as it is."""
     if isinstance(law, Fixed):
         return list(law.values)

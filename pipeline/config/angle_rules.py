@@ -1,4 +1,4 @@
-"""Rules on angles, colours and a background: what they do not go with is refused at once."""
+"""Rules on angles, colours, a background and decoders: what does not go is refused at once."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ def _precision(config: Config) -> str | None:
 
 def _expected(config: Config) -> str | None:
     words = config.output.columns if config.output is not False else ()
-    key = _compound(config)
     asked = [word for word in ("deconvolved_mean", "imputed") if word in words]
-    if key and asked:
-        return f"{asked[0]} needs expected values on the line, which do not go with {key}"
+    if config.model.circular and asked:
+        return f"{asked[0]} needs expected values on the line, which angles do not have"
     return None
 
 
@@ -77,11 +76,28 @@ def _colours(config: Config) -> str | None:
     return None
 
 
+def _decoder(config: Config) -> str | None:
+    section = config.sample
+    if section is False or section.decode is None:
+        return None
+    module, _, function = section.decode.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        return f"{section.decode} is no function; write module:function, such as scvi_tools:decode"
+    if section.decode not in section.decoders:
+        listed = ", ".join(section.decoders) or "none"
+        return (
+            f"{section.decode} is not among sample.decoders ({listed}): code is run only where "
+            "this file allows it by name"
+        )
+    return None
+
+
 RULES = (
+    (("sample.decode", "sample.decoders"), _decoder),
     (("model.circular", "source.noise"), _exact_angles),
     (("model.background", "model.circular"), _angles_in_box),
     (("model.compute_dtype", "model.circular", "model.background"), _precision),
-    (("output.columns", "model.circular", "model.background"), _expected),
+    (("output.columns", "model.circular"), _expected),
     (("model.circular", "model.components"), _droplets),
     (("transform", "model.circular", "source.noise", "source.columns"), _colours),
 )

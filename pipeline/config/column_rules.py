@@ -109,5 +109,6 @@ RULES = (
     (("run.dir",), _placeholders("run", "dir", ("name",))),
     (("checkpoint.path",), _placeholders("checkpoint", "path", ("dir", "name"))),
     (("output.path",), _placeholders("output", "path", ("dir", "name"))),
+    (("sample.path",), _placeholders("sample", "path", ("dir", "name"))),
     (("report.path",), _placeholders("report", "path", ("dir", "name"))),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Candidate, Engine, RowLayout, Sample, describe
+from gmm_dask import Candidate, Engine, RowLayout, Sample, bhattacharyya, describe
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
 from pipeline.report.ranking import leading_pairs
@@ -20,7 +20,6 @@ from pipeline.stages.figures import (
     edges_of,
     ellipse,
 )
-from pipeline.stages.overlap import bhattacharyya
 from pipeline.stages.seen import Sight
 
 MOST_PAIRS = 6
@@ -97,7 +96,7 @@ class Shown:
             self.std = np.concatenate([std, inner_std], axis=1)
         else:
             self.means, self.std = source_means, std
-        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
+        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.pooled
         size = mixture.frame.scale  # in the frame neither units nor offsets cost digits
         away = (inner_means - mixture.frame.shift) / size
         self.overlap = bhattacharyya(away, inner / np.outer(size, size), periods / size)
