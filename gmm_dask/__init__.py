@@ -64,6 +64,7 @@ _HOMES = {
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
     "gmm_dask.group_names": ("GroupNames",),
+    "gmm_dask.kernels.near": ("skipped_bound",),
     "gmm_dask.laws.named": ("law_of", "law_word"),
     "gmm_dask.machine": ("machine_facts",),
     "gmm_dask.many": ("GridResult", "run_grid"),

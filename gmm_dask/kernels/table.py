@@ -20,7 +20,7 @@ from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
-from gmm_dask.kernels.near import error_bound, near_of
+from gmm_dask.kernels.near import near_of, skipped_bound
 from gmm_dask.kernels.rows import Assignments
 from gmm_dask.kernels.single import KEPT_DOUBLE, kept_double, refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
@@ -191,7 +191,7 @@ def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
 def describe_ready(model: Ready, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that a model uses, for a record."""
     if model.near is not None:
-        bound = error_bound(*model.layout.means.shape)
+        bound = skipped_bound(*model.layout.means.shape)
         return f"near full, at most {bound:.1e} nats per row skipped"
     method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""
