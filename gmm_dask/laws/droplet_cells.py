@@ -171,7 +171,8 @@ def _of_negatives(share: FloatArray, n_species: int) -> FloatArray:
     neither, no_a, no_b = share[:, 0], share[:, 0] + share[:, 1], share[:, 0] + share[:, 2]
     neither, no_a, no_b = (-np.log(np.maximum(p, TOP)) for p in (neither, no_a, no_b))
     both = np.maximum(no_a + no_b - neither, 0.0) if n_species == 3 else np.zeros_like(no_a)
-    both = np.minimum(both, np.minimum(no_a, no_b))
+    rounding = 8 * np.finfo(float).eps * (1 + no_a + no_b)
+    both = np.where(both > rounding, np.minimum(both, np.minimum(no_a, no_b)), 0.0)
     found = np.stack([no_a - both, no_b - both, both], axis=1)
     result: FloatArray = found[:, :n_species]
     return result
