@@ -35,6 +35,8 @@ def ready(
     log_weights: FloatArray,
     hard: bool = False,
     compute_dtype: str = "float64",
+    *,
+    bounds: bool = True,
 ) -> Ready:
     """Choose the kernel of a model and derive its constants, once per pass and process.
 
@@ -48,7 +50,10 @@ def ready(
     compute_dtype : str
         "float64"; or "float32" for tiles, densities and responsibilities in single precision,
         with sums in float64: 1.4 to 1.7 times as fast. Its error is bounded by
-        `single.skipped_bound`; rows far from every component are computed in float64.
+        `single.error_bound`; rows far from every component are computed in float64.
+    bounds : bool
+        Look for directions along which components can be dismissed unread; it takes longer than
+        all else that is done here. float64 only.
 
     Raises
     ------
@@ -64,11 +69,13 @@ def ready(
     if compute_dtype == "float32":
         refuse_coarse(prepared, log_weights)
     single = compute_dtype == "float32" and not kept_double(prepared)
-    near = None if hard or single else near_of(prepared, log_weights)
+    near = None if hard or single or not bounds else near_of(prepared, log_weights)
     if near is not None:
         base = layout(prepared, log_weights, bounded=False)
         return Ready(prepared, log_weights, base, near=near)
-    of_tiles = (single_layout if single else layout)(prepared, log_weights)
+    if single:
+        return Ready(prepared, log_weights, single_layout(prepared, log_weights), hard)
+    of_tiles = layout(prepared, log_weights, bounded=bounds)
     return Ready(prepared, log_weights, of_tiles, hard)
 
 

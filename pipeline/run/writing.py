@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gmm_dask import Candidate, DaskEngine, Engine, GaussianMixture, Mixture, RowLayout, plan_for
 from pipeline.config import Config
-from pipeline.report import candidates_table, chosen_sentence, summary_text, warning_sentences
+from pipeline.report import (
+    candidates_table,
+    chosen_sentence,
+    summary_text,
+    warning_sentences,
+    widths_text,
+)
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
 from pipeline.run.groups import weight_rows
@@ -106,6 +112,7 @@ def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -
     return {
         "table": candidates_table(results).split("\n"),
         "sentence": chosen_sentence(results),
+        "widths": widths_text(results).split("\n"),
         "summary": summary_text(results),
         "warnings": list(warning_sentences(results)),
     }
