@@ -14,6 +14,20 @@ from gmm_dask.version import __version__
 if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.diagnostics.merging import merge_components
+    from gmm_dask.diagnostics.overlap import bhattacharyya
+    from gmm_dask.diagnostics.pair_information import fisher_information
+    from gmm_dask.diagnostics.resolvability import (
+        Resolvability,
+        resolvability,
+        resolvability_from,
+    )
+    from gmm_dask.diagnostics.standard_errors import (
+        WHAT_A_WEIGHT_IS,
+        StandardErrors,
+        errors_from,
+        standard_errors,
+    )
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
     from gmm_dask.engine.dask_engine import DaskEngine
@@ -43,6 +57,7 @@ if TYPE_CHECKING:
     from gmm_dask.fit_many import FitMany, fit_many
     from gmm_dask.fits.stopping import passes_left
     from gmm_dask.folds.columns import ColumnStats
+    from gmm_dask.folds.information import Information
     from gmm_dask.folds.rows import RowShare
     from gmm_dask.folds.sample import Sample
     from gmm_dask.machine import machine_facts
@@ -77,6 +92,20 @@ _HOMES = {
         "COST_MODEL",
         "machine_factor",
         "pass_seconds",
+    ),
+    "gmm_dask.diagnostics.merging": ("merge_components",),
+    "gmm_dask.diagnostics.overlap": ("bhattacharyya",),
+    "gmm_dask.diagnostics.pair_information": ("fisher_information",),
+    "gmm_dask.diagnostics.resolvability": (
+        "Resolvability",
+        "resolvability",
+        "resolvability_from",
+    ),
+    "gmm_dask.diagnostics.standard_errors": (
+        "WHAT_A_WEIGHT_IS",
+        "StandardErrors",
+        "errors_from",
+        "standard_errors",
     ),
     "gmm_dask.drive": (
         "Interrupted",
@@ -123,6 +152,7 @@ _HOMES = {
     ),
     "gmm_dask.fits.stopping": ("passes_left",),
     "gmm_dask.folds.columns": ("ColumnStats",),
+    "gmm_dask.folds.information": ("Information",),
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
     "gmm_dask.machine": ("machine_facts",),
@@ -162,6 +192,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "COST_MODEL",
+    "WHAT_A_WEIGHT_IS",
     "ArraySource",
     "Batch",
     "Block",
@@ -185,6 +216,7 @@ __all__ = [
     "GmmDaskError",
     "Grid",
     "GridResult",
+    "Information",
     "Interrupted",
     "LocalEngine",
     "Mixture",
@@ -196,6 +228,7 @@ __all__ = [
     "PlanError",
     "PlatformWarning",
     "Projection",
+    "Resolvability",
     "ResourceError",
     "Resumed",
     "RowFunction",
@@ -205,19 +238,24 @@ __all__ = [
     "Sample",
     "Source",
     "SourceChangedError",
+    "StandardErrors",
     "StoreError",
     "ZarrSource",
     "__version__",
     "as_table",
     "batch",
+    "bhattacharyya",
     "check_rows",
     "check_workers",
+    "errors_from",
     "find_frame",
+    "fisher_information",
     "fit_many",
     "human_bytes",
     "is_alive",
     "machine_factor",
     "machine_facts",
+    "merge_components",
     "pass_fold",
     "pass_seconds",
     "passes_left",
@@ -225,8 +263,11 @@ __all__ = [
     "posterior_rows",
     "project",
     "read_beat",
+    "resolvability",
+    "resolvability_from",
     "run_grid",
     "spool",
+    "standard_errors",
     "unproject",
 ]
 

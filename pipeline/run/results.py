@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Candidate, Engine, Sample
+from gmm_dask import Candidate, Engine, Sample, bhattacharyya
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
 from pipeline.report.ranking import leading_pairs
@@ -20,7 +20,6 @@ from pipeline.stages.figures import (
     edges_of,
     ellipse,
 )
-from pipeline.stages.overlap import bhattacharyya
 from pipeline.stages.seen import Sight
 
 MOST_PAIRS = 6

@@ -17,6 +17,7 @@ from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.compare import Compare
 from gmm_dask.folds.confusion import Confusion
 from gmm_dask.folds.e_step import EStep
+from gmm_dask.folds.information import Information
 from gmm_dask.folds.overlap import Overlap
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.sample import Sample
@@ -48,6 +49,9 @@ FOLDS = {
     "sample share": Sample(500, D, 3, SHARE),
     "overlap": Overlap(MIXTURE),
     "overlap share": Overlap(OTHER, SHARE),
+    "information": Information(MIXTURE),
+    "information tied": Information(mixture_near(X, "tied", K)),
+    "information share": Information(OTHER, SHARE),
     "nearest": NearestCentre(MIXTURE, np.eye(D)),
     "nearest share": NearestCentre(MIXTURE, np.eye(D), SHARE),
     "random": RandomResp(MIXTURE, 3, 1),

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from pipeline.stages.overlap import bhattacharyya
+from gmm_dask import bhattacharyya
 
 
 def covariance(D: int, seed: int) -> np.ndarray:

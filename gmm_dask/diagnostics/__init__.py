@@ -1,0 +1,1 @@
+"""What a fit means, and when it cannot be trusted."""
