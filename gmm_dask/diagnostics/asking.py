@@ -1,14 +1,15 @@
-"""From a fitted model and data of any kind to the answer of a fold, in one pass."""
+"""From a fitted model and data of any kind to the answers of folds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from gmm_dask.blocks import RowLayout, Source
+from gmm_dask.blocks import Source
 from gmm_dask.engine.base import Engine
 from gmm_dask.errors import ConfigError
 from gmm_dask.estimator.wide import joined_source
@@ -20,9 +21,6 @@ from gmm_dask.inputs import open_engine
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Fold, batch
 from gmm_dask.weights import Free
-
-Question = Callable[[RowShare | None], Fold[Any, Any, Any]]
-"""A fold from how the rows are to be taken."""
 
 
 def fitted(model: Any) -> Any:
@@ -41,40 +39,46 @@ def fitted(model: Any) -> Any:
     return found
 
 
-def ask(model: Any, question: Question, X: Any, sample_weight: Any, noise: Any) -> Any:
-    """Return the answer of a fold about a fitted estimator's data.
+class Opened(NamedTuple):
+    """Data ready to be asked."""
+
+    engine: Engine
+    source: Source
+    rows: RowShare | None
+    """How the rows are to be taken."""
+
+    def ask(self, fold: Fold[Any, Any, Any], mixture: Mixture) -> Any:
+        """Return the answer of a fold; bad rows are refused with counts by column."""
+        if self.rows is None or self.rows.layout is None:
+            return self.engine.fold(fold, self.source)
+        both = batch([Columns(mixture.frame, self.rows), fold])
+        looked, found = self.engine.fold(both, self.source)
+        pairs = np.ones_like(looked.pairs)  # unlike a fit, this needs no value in every column
+        check_finite(looked._replace(pairs=pairs), self.source, missing=self.rows.layout.missing)
+        return found
+
+
+@contextmanager
+def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opened]:
+    """Open the data of a fitted estimator.
 
     Parameters
     ----------
     model : GaussianMixture
-    question : callable
     X, sample_weight, noise
         As in `GaussianMixture.fit`.
 
     Raises
     ------
     DataError
-        Rows that cannot be used as they are.
+        They are not what the model was fitted on.
     """
     data = model._ready(X)
     parts = model._parts(sample_weight, noise)
     engine, source = open_engine(joined_source(data, parts))
     with engine:
-        return answer(engine, source, model.mixture_, parts.layout, question)
-
-
-def answer(
-    engine: Engine, source: Source, mixture: Mixture, layout: RowLayout, question: Question
-) -> Any:
-    """Return the answer of a fold about a source; bad rows are refused with counts by column."""
-    rows = RowShare.all_rows(layout._replace(compute_dtype="float64"))
-    fold = question(rows)
-    if rows is None:
-        return engine.fold(fold, source)
-    looked, found = engine.fold(batch([Columns(mixture.frame, rows), fold]), source)
-    pairs = np.ones_like(looked.pairs)
-    check_finite(looked._replace(pairs=pairs), source, missing=layout.missing)
-    return found
+        layout = parts.layout._replace(compute_dtype="float64")
+        yield Opened(engine, source, RowShare.all_rows(layout))
 
 
 def check_plain(mixture: Mixture, what: str) -> None:

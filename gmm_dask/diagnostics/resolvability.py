@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
-from gmm_dask.diagnostics.asking import ask, check_plain, fitted
+from gmm_dask.diagnostics.asking import check_plain, fitted, opened
 from gmm_dask.diagnostics.intervals import plain
 from gmm_dask.diagnostics.judged import ResolvedPair, judge
 from gmm_dask.diagnostics.merging import merged_pair
@@ -108,7 +107,8 @@ def resolvability(
     compared = None
     if X is not None:
         about = float(getattr(found, "lower_bound_", 0.0))
-        compared = ask(found, partial(merging_fold, mixture, about), X, sample_weight, noise)
+        with opened(found, X, sample_weight, noise) as data:
+            compared = data.ask(merging_fold(mixture, about, data.rows), mixture)
     if n_rows is None:
         n_rows = compared.n_rows if compared is not None else _rows_of_fit(found)
     return resolvability_from(mixture, n_rows, compared)
@@ -123,7 +123,7 @@ def _rows_of_fit(model: Any) -> float:
     return float(candidate.n_rows)
 
 
-def merging_fold(mixture: Mixture, about: float, rows: RowShare | None) -> Compare:
+def merging_fold(mixture: Mixture, about: float, rows: RowShare | None = None) -> Compare:
     """Return the question how likely rows are under a mixture, and with each near pair merged.
 
     Parameters

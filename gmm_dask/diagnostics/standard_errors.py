@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
-from gmm_dask.diagnostics.asking import ask, check_plain, fitted
+from gmm_dask.diagnostics.asking import check_plain, fitted, opened
 from gmm_dask.diagnostics.delta import errors_of
 from gmm_dask.diagnostics.intervals import (
     Estimates,
@@ -149,8 +149,10 @@ def standard_errors(
     """
     found = fitted(model)
     check_question(found.mixture_, method, level)
-    answer = ask(found, lambda rows: Information(found.mixture_, rows), X, sample_weight, noise)
-    return errors_from(found.mixture_, answer, method, level, found._names())
+    mixture = found.mixture_
+    with opened(found, X, sample_weight, noise) as data:
+        answer = data.ask(Information(mixture, data.rows), mixture)
+    return errors_from(mixture, answer, method, level, found._names())
 
 
 def check_question(mixture: Mixture, method: str = "hessian", level: float = 0.95) -> None:

@@ -16,9 +16,15 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from gmm_dask.blocks import Block, BoolArray, FloatArray, IntArray, Observed, RowLayout
+from gmm_dask.blocks import Block, BoolArray, FloatArray, IntArray, Observed
 from gmm_dask.folds.e_step import observed_bytes
-from gmm_dask.folds.rows import RowShare, check_finite_rows, check_observed
+from gmm_dask.folds.rows import (
+    RowShare,
+    check_finite_rows,
+    check_observed,
+    is_plain,
+    observed,
+)
 from gmm_dask.folds.whitened import whitened
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.marginals import Marginal
@@ -66,8 +72,7 @@ class Tails(Fold[Observer, TailSums, TailSums]):
     mixture : Mixture
     levels : tuple of L float
         Log densities, source units, descending.
-    layout : RowLayout, optional
-        How the numbers of a row are to be taken; None: as D values, all of them there.
+    rows : RowShare, optional
     pit_share : float
         Share of the rows, at random, whose probability integrals are taken: they cost K x D
         normal integrals a row.
@@ -77,7 +82,7 @@ class Tails(Fold[Observer, TailSums, TailSums]):
 
     mixture: Mixture
     levels: tuple[float, ...] = ()
-    layout: RowLayout | None = None
+    rows: RowShare | None = None
     pit_share: float = 1.0
     seed: int = 0
 
@@ -87,16 +92,16 @@ class Tails(Fold[Observer, TailSums, TailSums]):
 
     def measure(self, prepared: Observer, block: Block) -> TailSums:
         """Return the sums of one block, tile by tile."""
-        integrated = self._integrated(block)
+        share = RowShare(self.seed, "probability integrals", self.pit_share)
         sums = self._none()
         for lo in range(0, len(block), self._tile):
-            some = slice(lo, lo + self._tile)
-            rows = self._checked(block.values[some], block.start + lo)
+            tile = Block(block.values[lo : lo + self._tile], block.start + lo)
+            looked = np.full(len(tile), True) if self.rows is None else self.rows.mask(tile)
+            rows, integrated = self._checked(tile, looked), share.mask(tile)[looked]
             for columns, places in patterns(rows.values):
                 if len(columns):
-                    part, chosen = taken(rows, places, columns), integrated[some][places]
-                    model = prepared.marginal(columns)
-                    sums = add(sums, self._group(model, part, columns, chosen))
+                    part, model = taken(rows, places, columns), prepared.marginal(columns)
+                    sums = add(sums, self._group(model, part, columns, integrated[places]))
         return sums
 
     @property
@@ -104,17 +109,13 @@ class Tails(Fold[Observer, TailSums, TailSums]):
         numbers = self.mixture.n_components * self.mixture.n_columns
         return min(max(TILE_NUMBERS // numbers, LEAST_TILE), TILE)
 
-    def _integrated(self, block: Block) -> BoolArray:
-        """Return of which rows of a block the probability integrals are taken."""
-        share = RowShare(self.seed, "probability integrals", self.pit_share)
-        return share.mask(block)
-
-    def _checked(self, values: FloatArray, start: int) -> Observed:
-        layout = self.layout or RowLayout(self.mixture.n_columns)
-        rows = layout.split(values)
-        finite = np.where(np.isnan(rows.values), 0.0, rows.values)
-        check_finite_rows(finite if layout.missing else rows.values, start)
-        check_observed(rows, np.arange(start, start + len(values)))
+    def _checked(self, tile: Block, looked: BoolArray) -> Observed:
+        rows = observed(self.rows, tile)
+        layout = self.rows.layout if self.rows is not None else None
+        missing = layout is not None and layout.missing
+        finite = np.where(np.isnan(rows.values), 0.0, rows.values) if missing else rows.values
+        check_finite_rows(finite, tile.start)
+        check_observed(rows, tile.row[looked])
         return rows
 
     def _none(self) -> TailSums:
@@ -161,10 +162,10 @@ class Tails(Fold[Observer, TailSums, TailSums]):
     def working_bytes(self, rows: int) -> int:
         """Return the bytes of one tile, whitened by every component."""
         K, D = self.mixture.n_components, self.mixture.n_columns
-        noisy = self.layout is not None and self.layout.noise
-        tile = min(rows, self._tile) * (6 * K * D + 8 * K + 2 * D + (3 * D * D if noisy else 0))
-        held = observed_bytes(self.mixture, RowShare.all_rows(self.layout), min(rows, self._tile))
-        return 8 * tile + rows + held + 3 * self.stats_bytes
+        noisy = 0 if is_plain(self.rows) else 3 * D * D
+        n = min(rows, self._tile)
+        held = observed_bytes(self.mixture, self.rows, n) + 3 * self.stats_bytes
+        return 8 * n * (6 * K * D + 8 * K + 2 * D + noisy) + held
 
     @property
     def stats_bytes(self) -> int:
