@@ -14,6 +14,7 @@ from gmm_dask.version import __version__
 if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.diagnostics.equal_weights import WeightComparison, compare_weights
     from gmm_dask.diagnostics.merging import merge_components
     from gmm_dask.diagnostics.overlap import bhattacharyya
     from gmm_dask.diagnostics.pair_information import fisher_information
@@ -93,6 +94,7 @@ _HOMES = {
         "machine_factor",
         "pass_seconds",
     ),
+    "gmm_dask.diagnostics.equal_weights": ("WeightComparison", "compare_weights"),
     "gmm_dask.diagnostics.merging": ("merge_components",),
     "gmm_dask.diagnostics.overlap": ("bhattacharyya",),
     "gmm_dask.diagnostics.pair_information": ("fisher_information",),
@@ -240,6 +242,7 @@ __all__ = [
     "SourceChangedError",
     "StandardErrors",
     "StoreError",
+    "WeightComparison",
     "ZarrSource",
     "__version__",
     "as_table",
@@ -247,6 +250,7 @@ __all__ = [
     "bhattacharyya",
     "check_rows",
     "check_workers",
+    "compare_weights",
     "errors_from",
     "find_frame",
     "fisher_information",
