@@ -14,20 +14,59 @@ from gmm_dask.version import __version__
 if TYPE_CHECKING:
     from gmm_dask.blocks import ArraySource, Block, Frame, Observed, RowLayout, Source
     from gmm_dask.cost import COST_MODEL, machine_factor, pass_seconds
+    from gmm_dask.diagnostics.boundaries import (
+        Boundary,
+        boundary,
+        regions,
+    )
+    from gmm_dask.diagnostics.drift import (
+        Drift,
+        Margins,
+        drift,
+        drift_from,
+    )
     from gmm_dask.diagnostics.equal_weights import WeightComparison, compare_weights
+    from gmm_dask.diagnostics.fence import (
+        Ambiguity,
+        ambiguity,
+        ambiguity_from,
+        rows_on_the_fence,
+    )
+    from gmm_dask.diagnostics.goodness import (
+        Goodness,
+        goodness_fold,
+        goodness_from,
+        goodness_of_fit,
+    )
+    from gmm_dask.diagnostics.levels import (
+        density_levels,
+    )
     from gmm_dask.diagnostics.merging import merge_components
     from gmm_dask.diagnostics.overlap import bhattacharyya
     from gmm_dask.diagnostics.pair_information import fisher_information
+    from gmm_dask.diagnostics.profile import (
+        Profile,
+        own_profile,
+        profile,
+        profile_fold,
+        profiles_from,
+    )
     from gmm_dask.diagnostics.resolvability import (
         Resolvability,
+        merging_fold,
         resolvability,
         resolvability_from,
     )
     from gmm_dask.diagnostics.standard_errors import (
         WHAT_A_WEIGHT_IS,
         StandardErrors,
+        check_question,
         errors_from,
         standard_errors,
+    )
+    from gmm_dask.diagnostics.tails import (
+        BitErrors,
+        bit_errors,
     )
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
@@ -57,6 +96,9 @@ if TYPE_CHECKING:
     from gmm_dask.first_pass import find_frame
     from gmm_dask.fit_many import FitMany, fit_many
     from gmm_dask.fits.stopping import passes_left
+    from gmm_dask.folds.certainty import (
+        Certainty,
+    )
     from gmm_dask.folds.columns import ColumnStats
     from gmm_dask.folds.information import Information
     from gmm_dask.folds.rows import RowShare
@@ -81,6 +123,42 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
+    "gmm_dask.folds.certainty": ("Certainty",),
+    "gmm_dask.diagnostics.tails": (
+        "BitErrors",
+        "bit_errors",
+    ),
+    "gmm_dask.diagnostics.profile": (
+        "Profile",
+        "own_profile",
+        "profile",
+        "profile_fold",
+        "profiles_from",
+    ),
+    "gmm_dask.diagnostics.levels": ("density_levels",),
+    "gmm_dask.diagnostics.goodness": (
+        "Goodness",
+        "goodness_fold",
+        "goodness_from",
+        "goodness_of_fit",
+    ),
+    "gmm_dask.diagnostics.fence": (
+        "Ambiguity",
+        "ambiguity",
+        "ambiguity_from",
+        "rows_on_the_fence",
+    ),
+    "gmm_dask.diagnostics.drift": (
+        "Drift",
+        "Margins",
+        "drift",
+        "drift_from",
+    ),
+    "gmm_dask.diagnostics.boundaries": (
+        "Boundary",
+        "boundary",
+        "regions",
+    ),
     "gmm_dask.blocks": (
         "ArraySource",
         "Block",
@@ -99,11 +177,13 @@ _HOMES = {
     "gmm_dask.diagnostics.overlap": ("bhattacharyya",),
     "gmm_dask.diagnostics.pair_information": ("fisher_information",),
     "gmm_dask.diagnostics.resolvability": (
+        "merging_fold",
         "Resolvability",
         "resolvability",
         "resolvability_from",
     ),
     "gmm_dask.diagnostics.standard_errors": (
+        "check_question",
         "WHAT_A_WEIGHT_IS",
         "StandardErrors",
         "errors_from",
@@ -195,10 +275,14 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "COST_MODEL",
     "WHAT_A_WEIGHT_IS",
+    "Ambiguity",
     "ArraySource",
     "Batch",
+    "BitErrors",
     "Block",
+    "Boundary",
     "Candidate",
+    "Certainty",
     "CheckpointError",
     "CheckpointSettings",
     "ClusterError",
@@ -209,6 +293,7 @@ __all__ = [
     "DataWarning",
     "DeadlineError",
     "DegenerateWarning",
+    "Drift",
     "Engine",
     "FitMany",
     "Fold",
@@ -216,11 +301,13 @@ __all__ = [
     "Frame",
     "GaussianMixture",
     "GmmDaskError",
+    "Goodness",
     "Grid",
     "GridResult",
     "Information",
     "Interrupted",
     "LocalEngine",
+    "Margins",
     "Mixture",
     "Observed",
     "Observer",
@@ -229,6 +316,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "PlatformWarning",
+    "Profile",
     "Projection",
     "Resolvability",
     "ResourceError",
@@ -245,30 +333,48 @@ __all__ = [
     "WeightComparison",
     "ZarrSource",
     "__version__",
+    "ambiguity",
+    "ambiguity_from",
     "as_table",
     "batch",
     "bhattacharyya",
+    "bit_errors",
+    "boundary",
+    "check_question",
     "check_rows",
     "check_workers",
     "compare_weights",
+    "density_levels",
+    "drift",
+    "drift_from",
     "errors_from",
     "find_frame",
     "fisher_information",
     "fit_many",
+    "goodness_fold",
+    "goodness_from",
+    "goodness_of_fit",
     "human_bytes",
     "is_alive",
     "machine_factor",
     "machine_facts",
     "merge_components",
+    "merging_fold",
+    "own_profile",
     "pass_fold",
     "pass_seconds",
     "passes_left",
     "plan_for",
     "posterior_rows",
+    "profile",
+    "profile_fold",
+    "profiles_from",
     "project",
     "read_beat",
+    "regions",
     "resolvability",
     "resolvability_from",
+    "rows_on_the_fence",
     "run_grid",
     "spool",
     "standard_errors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def regions(model: Any) -> tuple[Region, ...]:
     cuts = sorted({root for j, k in pairs for root in boundary(model, j, k).roots})
     edges = [-math.inf, *cuts, math.inf]
     found: list[Region] = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         winner = _winner(mixture, alive, _inside(low, high, mixture))
         if found and found[-1].component == winner:
             found[-1] = Region(found[-1].low, high, winner)

@@ -230,14 +230,16 @@ def ambiguity_from(
     )
 
 
-def simulated_errors(mixture: Mixture, seed: int, n: int = SIMULATED) -> tuple[FloatArray, FloatArray]:
+def simulated_errors(
+    mixture: Mixture, seed: int, n: int = SIMULATED
+) -> tuple[FloatArray, FloatArray]:
     """Return wrong labels (B,) and all labels (B,) of drawn rows by probability of the label."""
     rows, truth = draw_rows(mixture, seed, 0, n)
     resp = posterior(mixture.prepare(), rows)[1]
     where = bins_of(resp.max(axis=1))
     B = len(EDGES) - 1
     wrong = np.bincount(where, resp.argmax(axis=1) != truth, minlength=B)
-    return wrong, np.bincount(where, minlength=B).astype(np.float64)
+    return wrong.astype(np.float64), np.bincount(where, minlength=B).astype(np.float64)
 
 
 def check_share(name: str, value: Any) -> None:

@@ -35,11 +35,12 @@ def _tails(found: Goodness) -> list[str]:
     if tail is None:
         return []
     where = "below the density" if found.densities else "beyond the distance"
-    return [
+    sentence = (
         f"The tails are heavier than Gaussian: {tail.found:,.0f} rows lie {where} that "
-        f"{tail.share:g} of the rows should pass, {tail.ratio:.3g} times the expected "
+        f"{tail.share:.4g} of the rows should pass, {tail.ratio:.3g} times the expected "
         f"{tail.expected:,.3g} ({found.level:.0%} interval {tail.low:.3g} to {tail.high:.3g})."
-    ]
+    )
+    return [sentence]
 
 
 def _components(found: Goodness) -> list[str]:

@@ -257,7 +257,7 @@ def component_shape(
     mass: FloatArray,
     squares: FloatArray,
     level: float,
-    same_rows: bool,  # noqa: FBT001
+    same_rows: bool,
 ) -> ComponentShape:
     """Return one component's distances against the chi-square distribution.
 
@@ -267,11 +267,12 @@ def component_shape(
     """
     expected = n_rows * weight * PROBABILITIES
     parts = _joined(expected)
-    O, E, S = (np.add.reduceat(x, parts) for x in (mass, expected, squares))
-    spread = np.diag(np.maximum(S, 1e-300)) - np.outer(O, O) / max(n_rows, 1.0)
-    off = O - E
+    found, wanted, square = (np.add.reduceat(x, parts) for x in (mass, expected, squares))
+    spread = np.diag(np.maximum(square, 1e-300)) - np.outer(found, found) / max(n_rows, 1.0)
+    off = found - wanted
     statistic = float(off @ np.linalg.pinv(spread, hermitian=True) @ off)
-    freedom = len(parts) - bool(same_rows)
+    rank = int(np.linalg.matrix_rank(spread, hermitian=True))  # one less where K is 1
+    freedom = min(len(parts) - bool(same_rows), rank)
     own = max(float(mass.sum()), 1e-300)
     distance = float(np.abs(np.cumsum(mass / own - PROBABILITIES)).max())
     p = float(chi2.sf(statistic, freedom)) if freedom > 0 else np.nan

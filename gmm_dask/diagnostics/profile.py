@@ -70,7 +70,8 @@ class Profile:
         """
         try:
             weights, spread = (
-                np.asarray(value[name], dtype=np.float64) for name in ("weights", "weights_variance")
+                np.asarray(value[name], dtype=np.float64)
+                for name in ("weights", "weights_variance")
             )
             names = ("n_rows", "log_density", "log_density_variance", "n_complete", "outside")
             numbers = {name: float(value[name]) for name in names}

@@ -69,10 +69,11 @@ class Certainty(Fold[Prepared | Observer, CertaintySums, CertaintySums]):
             np.asarray(a.sum()),
             np.asarray(a @ (found.probability < self.threshold)),
             np.asarray(a @ found.entropy),
-            np.bincount(where, a, minlength=len(EDGES) - 1),
-            np.bincount(where, doubt, minlength=len(EDGES) - 1),
-            np.bincount(found.label, a, minlength=K).astype(np.float64),
-            np.bincount(found.label, doubt, minlength=K),
+            *(
+                np.bincount(where, x, minlength=len(EDGES) - 1).astype(np.float64)
+                for x in (a, doubt)
+            ),
+            *(np.bincount(found.label, x, minlength=K).astype(np.float64) for x in (a, doubt)),
         )
 
     def finish(self, stats: CertaintySums) -> CertaintySums:

@@ -89,7 +89,8 @@ class Profiled(Fold[Prepared | Observer, ProfileSums, ProfileSums]):
             log_density, resp = posterior(prepared, np.ascontiguousarray(rows.values))
         a = np.ones(len(resp)) if rows.sample_weight is None else rows.sample_weight
         holes = np.isnan(rows.values)
-        a = np.where(holes.all(axis=1), 0.0, a)  # a row without any value says nothing
+        blank = np.asarray(holes.all(axis=1))
+        a = np.where(blank, 0.0, a)  # a row without any value says nothing
         batch = np.minimum(number // self.batch_rows, self.n_batches - 1)
         member = batch[:, None] == np.arange(self.n_batches)
         return self._sums(member * a[:, None], log_density, resp, self._whole(rows, holes))
@@ -101,7 +102,7 @@ class Profiled(Fold[Prepared | Observer, ProfileSums, ProfileSums]):
         return np.where(np.isnan(rows.values), 0.0, rows.values)
 
     def _whole(self, rows: Observed, holes: BoolArray) -> BoolArray:
-        whole: BoolArray = ~holes.any(axis=1)
+        whole: BoolArray = np.logical_not(holes.any(axis=1))
         return whole if rows.noise is None else np.zeros_like(whole)
 
     def _sums(

@@ -177,7 +177,7 @@ class Tails(Fold[Observer, TailSums, TailSums]):
 @lru_cache(maxsize=256)
 def edges(n_columns: int) -> FloatArray:
     """Return the squared distances (B - 1,) between the bins, for rows of so many columns."""
-    found: FloatArray = chi2.isf(BEYOND, n_columns)
+    found: FloatArray = np.asarray(chi2.isf(BEYOND, n_columns), dtype=np.float64)
     return found
 
 

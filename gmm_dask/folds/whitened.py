@@ -42,7 +42,9 @@ def whitened(model: Marginal, k: int, part: Observed) -> Whitened:
         return Whitened(y / deviation, np.log(deviation))
     noise = part.noise / (scale**2 if part.noise.ndim == 2 else np.outer(scale, scale))
     eye = np.eye(len(scale))
-    total = (S if S.ndim == 2 else S * eye) + (noise if noise.ndim == 3 else noise[:, :, None] * eye)
+    total = (S if S.ndim == 2 else S * eye) + (
+        noise if noise.ndim == 3 else noise[:, :, None] * eye
+    )
     lower = np.linalg.cholesky(total)
     z: FloatArray = np.linalg.solve(lower, y[:, :, None])[:, :, 0]
     return Whitened(z, np.log(np.diagonal(lower, axis1=1, axis2=2)))

@@ -13,6 +13,7 @@ def ending_of(manifest: dict[str, Any], code: int) -> str:
     lines = list(manifest.get("table", []))
     if manifest.get("sentence"):
         lines += ["", manifest["sentence"]]
+    lines += manifest.get("diagnosis", [])
     lines += [f"warning: {text}" for text in manifest.get("warnings", [])]
     for name, item in manifest.get("outputs", {}).items():
         note = f"   {item['note']}" if item.get("note") else ""
