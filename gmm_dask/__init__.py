@@ -38,10 +38,18 @@ if TYPE_CHECKING:
         goodness_from,
         goodness_of_fit,
     )
+    from gmm_dask.diagnostics.groups import (
+        GroupTest,
+        one_group_or_two,
+    )
     from gmm_dask.diagnostics.levels import (
         density_levels,
     )
     from gmm_dask.diagnostics.merging import merge_components
+    from gmm_dask.diagnostics.modes import (
+        ModeCount,
+        count_modes,
+    )
     from gmm_dask.diagnostics.overlap import bhattacharyya
     from gmm_dask.diagnostics.pair_information import fisher_information
     from gmm_dask.diagnostics.profile import (
@@ -67,6 +75,12 @@ if TYPE_CHECKING:
     from gmm_dask.diagnostics.tails import (
         BitErrors,
         bit_errors,
+    )
+    from gmm_dask.diagnostics.trait import (
+        ErrorVariance,
+        TypeOrTrait,
+        error_variance,
+        type_or_trait,
     )
     from gmm_dask.drive import Interrupted, PassDone
     from gmm_dask.engine.base import Engine, PassRecord
@@ -123,6 +137,20 @@ if TYPE_CHECKING:
 # Names are imported when they are first asked for: a worker that measures blocks needs neither
 # scikit-learn nor pandas, and starts in half the time without them.
 _HOMES = {
+    "gmm_dask.diagnostics.trait": (
+        "ErrorVariance",
+        "TypeOrTrait",
+        "error_variance",
+        "type_or_trait",
+    ),
+    "gmm_dask.diagnostics.modes": (
+        "ModeCount",
+        "count_modes",
+    ),
+    "gmm_dask.diagnostics.groups": (
+        "GroupTest",
+        "one_group_or_two",
+    ),
     "gmm_dask.folds.certainty": ("Certainty",),
     "gmm_dask.diagnostics.tails": (
         "BitErrors",
@@ -295,6 +323,7 @@ __all__ = [
     "DegenerateWarning",
     "Drift",
     "Engine",
+    "ErrorVariance",
     "FitMany",
     "Fold",
     "FormatError",
@@ -304,11 +333,13 @@ __all__ = [
     "Goodness",
     "Grid",
     "GridResult",
+    "GroupTest",
     "Information",
     "Interrupted",
     "LocalEngine",
     "Margins",
     "Mixture",
+    "ModeCount",
     "Observed",
     "Observer",
     "PassDone",
@@ -330,6 +361,7 @@ __all__ = [
     "SourceChangedError",
     "StandardErrors",
     "StoreError",
+    "TypeOrTrait",
     "WeightComparison",
     "ZarrSource",
     "__version__",
@@ -344,9 +376,11 @@ __all__ = [
     "check_rows",
     "check_workers",
     "compare_weights",
+    "count_modes",
     "density_levels",
     "drift",
     "drift_from",
+    "error_variance",
     "errors_from",
     "find_frame",
     "fisher_information",
@@ -360,6 +394,7 @@ __all__ = [
     "machine_facts",
     "merge_components",
     "merging_fold",
+    "one_group_or_two",
     "own_profile",
     "pass_fold",
     "pass_seconds",
@@ -378,6 +413,7 @@ __all__ = [
     "run_grid",
     "spool",
     "standard_errors",
+    "type_or_trait",
     "unproject",
 ]
 

@@ -300,7 +300,7 @@ def _distances(mass: FloatArray, squares: FloatArray, level: float) -> tuple[Tai
     for i, share in enumerate(BEYOND):
         if share <= SHARES[0]:
             found, square = float(mass[i + 1 :].sum()), float(squares[i + 1 :].sum())
-            spread = square / found if found > 0 else 1.0
+            spread = square / found if square > 0 else 1.0  # tiny squares underflow
             shares.append(tail_share(share, n, found, level, spread=spread))
     return tuple(shares)
 
