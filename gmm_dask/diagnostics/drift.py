@@ -178,12 +178,7 @@ def drift_from(
         for i, part in enumerate(parts)
     )
     every = [(c.verdict, c.reason) for c in changes]
-    every += [
-        (c.verdict, f"rows {b.first_row:,} to {b.last_row:,}: {c.reason}")
-        for b in batches
-        for c in b.changes
-        if VERDICTS.index(c.verdict) > VERDICTS.index(worst(changes))
-    ]
+    every += _of_batches(batches, worst(changes))
     told = sorted((e for e in every if e[0] != "keep"), key=lambda e: -VERDICTS.index(e[0]))
     z = float(norm.isf(0.5 * (1.0 - level)))
     blind = tuple(c.what for c in changes if z * c.error > _margin(margins, c.what))
@@ -195,6 +190,20 @@ def drift_from(
 def worst(changes: tuple[Change, ...]) -> str:
     """Return the worst verdict."""
     return max((c.verdict for c in changes), key=VERDICTS.index, default="keep")
+
+
+def _of_batches(batches: tuple[BatchDrift, ...], whole: str) -> list[tuple[str, str]]:
+    """Return verdicts and reasons of batches worse than the whole, or bad where most are not."""
+    at_least = max((b.verdict for b in batches), key=VERDICTS.index, default="keep")
+    bad = [b for b in batches if b.verdict == at_least]
+    if VERDICTS.index(at_least) < VERDICTS.index(whole) or 2 * len(bad) > len(batches):
+        return []
+    return [
+        (c.verdict, f"rows {b.first_row:,} to {b.last_row:,}: {c.reason}")
+        for b in bad
+        for c in b.changes
+        if c.verdict == at_least
+    ]
 
 
 def _margin(margins: Margins, what: str) -> float:

@@ -76,8 +76,12 @@ class Cells:
 
     n_rows: int
     columns: tuple[str, ...] = ("nothing",)
-    dtype: Any = np.dtype(np.float64)
     fingerprint: str = "cells"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64."""
+        return np.dtype(np.float64)
 
     def read(self, lo: int, hi: int) -> Block:
         """Return rows of zeros."""

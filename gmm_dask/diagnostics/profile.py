@@ -14,6 +14,7 @@ from gmm_dask.diagnostics.asking import Opened, fitted, opened
 from gmm_dask.diagnostics.goodness import check_shape
 from gmm_dask.diagnostics.levels import density_levels
 from gmm_dask.diagnostics.simulated import SimulatedSource
+from gmm_dask.draws import CELL
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.errors import ConfigError, FormatError
 from gmm_dask.folds.profile import Profiled, ProfileSums
@@ -23,6 +24,8 @@ from gmm_dask.mixture import Mixture
 OUTSIDE = 1e-3
 """Share of the model's own rows outside the region in which rows are looked for."""
 SIMULATED = 10**5
+DRAWS = 10 * CELL
+"""By which the level is known to two per cent of its share: margins are much wider."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def profile_fold(
     n_batches : int
     """
     check_shape(mixture, "drift")
-    level = float(density_levels(mixture, (OUTSIDE,)).log_density[0])
+    level = float(density_levels(mixture, (OUTSIDE,), draws=DRAWS).log_density[0])
     batch_rows = max(-(-n_rows // n_batches), 1)
     return Profiled(mixture, level, level, batch_rows, n_batches, rows)
 

@@ -1,8 +1,8 @@
-"""Discrete types or one continuous trait: is the spread within components measurement error?
+"""Discrete types or one continuous trait: whether the spread within components is error alone.
 
 Replicate measurements say how large the error is; a mixture says how wide its components are. If
 they agree the components are types, told apart only by error; if components are wider, the trait
-varies within them. With many rows any small difference is significant, and with few replicates none
+varies within them. With many rows any small difference is significant, with few replicates none
 is: so the verdict rests on intervals of the variance ratios against a margin of equivalence.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -279,9 +280,7 @@ def _judged(fits: Fits, error: ErrorVariance, margin: float) -> TypeOrTrait:
         verdict = "continuous within types"
     needed = needed_freedom(float((fits.log_variance_error**2).max()), margin)
     order = np.argsort(mixture.means[:, 0], kind="stable")
-    modes = tuple(
-        count_modes_of(mixture, int(j), int(k)) for j, k in zip(order[:-1], order[1:], strict=True)
-    )
+    modes = tuple(count_modes_of(mixture, int(j), int(k)) for j, k in pairwise(order))
     found = TypeOrTrait(
         *(verdict, (), error, margin, fits.n_rows),
         *(mixture.weights[0], mixture.means[:, 0], ratios, low, high),
