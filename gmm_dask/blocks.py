@@ -55,14 +55,17 @@ class Observed(NamedTuple):
     """(n,), none negative."""
     noise: FloatArray | None = None
     """Of each row's values: variances (n, D) or covariances (n, D, D), source units squared."""
+    group: IntArray | None = None
+    """(n,) number of the group (well, plate, batch) whose weights the row has."""
 
 
 class RowLayout(NamedTuple):
     """Which columns of a source are values, and which say how rows are to be taken.
 
-    A row travels as one run of numbers: D values; its weight, if rows have weights; its noise, D
-    variances or the D (D + 1) / 2 covariances of a lower triangle, row by row. So nothing on the
-    way (blocks, checksums, scratch stores) needs to know of weights and noise.
+    A row travels as one run of numbers: D values; its weight, if rows have weights; the number of
+    its group, if there are groups; its noise, D variances or the D (D + 1) / 2 covariances of a
+    lower triangle, row by row. So nothing on the way (blocks, checksums, scratch stores) needs to
+    know of weights, groups and noise.
     """
 
     n_columns: int
@@ -74,21 +77,29 @@ class RowLayout(NamedTuple):
     """NaN means missing; otherwise it is refused."""
     compute_dtype: str = "float64"
     """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
+    n_groups: int = 0
+    """G; 0 where rows have no groups."""
 
     @property
     def width(self) -> int:
         """Columns of the source."""
         D = self.n_columns
-        return D + self.sample_weight + {"": 0, "diag": D, "full": D * (D + 1) // 2}[self.noise]
+        return self.beside + {"": 0, "diag": D, "full": D * (D + 1) // 2}[self.noise]
+
+    @property
+    def beside(self) -> int:
+        """Columns before those of noise."""
+        return self.n_columns + self.sample_weight + (self.n_groups > 0)
 
     @property
     def plain(self) -> bool:
         """Whether rows are complete, alike and without noise."""
-        return not (self.sample_weight or self.noise or self.missing)
+        return not (self.sample_weight or self.noise or self.missing or self.n_groups)
 
     def names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return names of all numbers of a row, of which D are given."""
         names = [*columns, *(["sample_weight"] if self.sample_weight else [])]
+        names += ["group"] if self.n_groups else []
         if self.noise == "diag":
             names += [f"noise {column}" for column in columns]
         elif self.noise == "full":
@@ -102,15 +113,18 @@ class RowLayout(NamedTuple):
         if self.plain:
             return Observed(rows)
         weight = rows[:, D].astype(np.float64) if self.sample_weight else None
-        rest = rows[:, D + self.sample_weight :].astype(np.float64)
+        group = rows[:, self.beside - 1].astype(np.int64) if self.n_groups else None
+        rest = rows[:, self.beside :].astype(np.float64)
         noise = unpacked(rest, D) if self.noise == "full" else rest
-        return Observed(rows[:, :D], weight, noise if self.noise else None)
+        return Observed(rows[:, :D], weight, noise if self.noise else None, group)
 
     def join(self, observed: Observed) -> npt.NDArray[Any]:
         """Return rows (n, width) of which `split` gives the parts back."""
         parts = [observed.values]
         if observed.sample_weight is not None:
             parts.append(observed.sample_weight[:, None])
+        if observed.group is not None:
+            parts.append(observed.group[:, None])
         if observed.noise is not None:
             noise = observed.noise
             lower = np.tril_indices(self.n_columns)
@@ -260,6 +274,13 @@ class Frame:
         ratio = self.scale / common
         scale = np.full_like(self.scale, common)
         return Frame(self.shift, scale, self.scatter * np.outer(ratio, ratio), self.centre * ratio)
+
+    def of_columns(self, columns: IntArray) -> Frame:
+        """Return the frame of some columns (d,)."""
+        inside = np.ix_(columns, columns)
+        return Frame(
+            self.shift[columns], self.scale[columns], self.scatter[inside], self.centre[columns]
+        )
 
     @staticmethod
     def identity(n_columns: int) -> Frame:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gmm_dask.blocks import Source
 from gmm_dask.engine.base import Engine
+from gmm_dask.fits.base import Fit
 from gmm_dask.fits.restart import Restart
 from gmm_dask.stats import batch
 
 Fits = tuple[Restart, ...]
 Search = Callable[[Fits], Fits]
+AnyFit = TypeVar("AnyFit", bound=Fit)
 
 
 class PassDone(NamedTuple):
@@ -104,7 +106,7 @@ def drive(
     try:
         while any(fit.outcome is None for fit in state):
             began = time.perf_counter()
-            state = search(_one_pass(state, engine, source))
+            state = search(one_pass(state, engine, source))
             number += 1
             for watcher in watch:
                 watcher(PassDone(number, state, time.perf_counter() - began, sample))
@@ -113,7 +115,8 @@ def drive(
     return Driven(state, number)
 
 
-def _one_pass(fits: Fits, engine: Engine, source: Source) -> Fits:
+def one_pass(fits: tuple[AnyFit, ...], engine: Engine, source: Source) -> tuple[AnyFit, ...]:
+    """Return the fits after one pass in which every live one is told what it asked."""
     live = [fit for fit in fits if fit.outcome is None]
     answered: tuple[Any, ...] = engine.fold(batch([fit.ask() for fit in live]), source)
     answers = iter(answered)

@@ -7,15 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gmm_dask.angled import shape_of
 from gmm_dask.blocks import RowLayout
 from gmm_dask.criteria import check_rule, check_stability
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.compound import check_shape
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of, start_values
 from gmm_dask.estimator.gaussian_mixture import GaussianMixture
+from gmm_dask.estimator.groups import grouped
 from gmm_dask.estimator.outputs import as_table
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import column_names, open_engine
+from gmm_dask.laws.named import law_of
 from gmm_dask.many import GridResult, run_grid
 from gmm_dask.search import Grid
 from gmm_dask.state import CheckpointSettings
@@ -74,6 +79,14 @@ def fit_many(
     noise: Any = None,
     missing: str = "error",
     compute_dtype: str = "float64",
+    circular: Any = None,
+    background: Any = None,
+    weights: Any = "free",
+    groups: Any = None,
+    frozen: Any = None,
+    shared: Any = None,
+    start_from: GaussianMixture | None = None,
+    assignment: str = "soft",
 ) -> FitMany:
     """Fit a grid of mixtures in shared passes and choose one.
 
@@ -97,9 +110,17 @@ def fit_many(
     covariance_prior : bool
         Maximise the posterior under mclust's default prior (Fraley and Raftery 2007); criteria
         stay those of the likelihood. Not with ``reg_covar`` above 0.
-    checkpoint, resume, callback, on_interrupt, sample_weight, noise
+    checkpoint, resume, callback, on_interrupt, sample_weight, noise, groups
         As in `GaussianMixture.fit`.
-    missing, compute_dtype
+    missing, compute_dtype, circular, background, weights, assignment
+        As in `GaussianMixture`. Fits with angles or a background are not accelerated;
+        ``assignment="hard"`` needs ``accelerate=False``.
+    start_from : GaussianMixture, optional
+        Fitted, of one covariance type. Its components are the first ones of every fit and begin
+        with its parameters; starts choose the others.
+    frozen : dict, optional
+        As in `GaussianMixture`, with values from `start_from`.
+    shared : dict, optional
         As in `GaussianMixture`.
 
     Returns
@@ -123,6 +144,8 @@ def fit_many(
         "held_out": held_out,
         "missing": missing,
         "compute_dtype": compute_dtype,
+        "assignment": assignment,
+        "weights": weights,
     }
     check_words({**words, "on_interrupt": on_interrupt, "resume": resume})
     check_rule(criterion, rule)
@@ -132,9 +155,20 @@ def fit_many(
     model = GaussianMixture()
     data = model._validated(X, reset=True)
     parts = given(model.n_features_in_, missing, sample_weight, noise, compute_dtype)
-    grid = _grid(words, seed_of(random_state), accelerate, parts.layout)
+    labels, parts = grouped(parts, groups)
+    shape = shape_of(circular, background, tuple(names or ()), model.n_features_in_)
+    check_shape(shape, parts.layout)
+    grid = replace(_grid(words, seed_of(random_state), accelerate, parts.layout), shape=shape)
     racing = race and criterion != "stability"
-    grid = replace(grid, race=racing, covariance_prior=covariance_prior)
+    grid = replace(
+        grid,
+        race=racing,
+        covariance_prior=covariance_prior,
+        held=held_of(frozen, shared),
+        temperature=TEMPERATURES[assignment],
+    )
+    kinds, D = grid.covariance_type, model.n_features_in_
+    begin = {} if start_from is None else start_values(start_from.mixture_, kinds, D)
     engine, source = open_engine(joined_source(data, parts, names or ()))
     settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
     with engine:
@@ -142,12 +176,13 @@ def fit_many(
             source,
             grid,
             engine,
+            given=begin,
             checkpoint=settings,
             watch=[callback] if callback else [],
             on_interrupt=on_interrupt,
             stability=criterion == "stability",
         )
-    models = [GaussianMixture.from_candidate(c, grid, names) for c in result.candidates]
+    models = [GaussianMixture.from_candidate(c, grid, names, labels) for c in result.candidates]
     return FitMany(result, tuple(models), result.choose(criterion, rule))
 
 
@@ -165,6 +200,7 @@ def _grid(words: dict[str, Any], seed: int, accelerate: bool, layout: RowLayout)
         seed=seed,
         rows=rows,
         accelerate=accelerate,
+        law=law_of(words["weights"]),
     )
 
 

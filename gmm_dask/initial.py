@@ -8,8 +8,8 @@ import numpy as np
 
 from gmm_dask.blocks import FloatArray, Frame
 from gmm_dask.fits.clustering import kmeans_centres, plusplus_centres
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.merging import MergeTree, merge_tree, merged_start
-from gmm_dask.fits.restart import Given
 from gmm_dask.fits.starts import (
     FromCentres,
     FromRandomResp,
@@ -19,6 +19,7 @@ from gmm_dask.fits.starts import (
     start_seed,
 )
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.grouping import grouped
 from gmm_dask.mixture import Mixture
 
 INIT_PARAMS = (
@@ -118,6 +119,8 @@ def start_of(
     trees : dict
         Trees of merges made so far; a new one is put in.
     """
+    if base.family.compound:
+        return grouped(init, start_seed(seed, init, base.n_components, index), ground.sample, base)
     if init == "merging":
         return _merged(seed, ground, base, index, trees)
     K = base.n_components
@@ -140,4 +143,5 @@ def start_of(
 
 
 def _at(base: Mixture, means: FloatArray) -> Mixture:
-    return Given(means=means).into(base)
+    order = base.law.arranged(np.ones(len(means)), means)
+    return Given(means=means[order]).into(base)

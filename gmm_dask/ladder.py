@@ -158,7 +158,7 @@ def climb(
         except Interrupted:
             raise KeyboardInterrupt from None
         state = select(state, rung)
-    if ladder:
+    if ladder and grid.shape.plain:
         state = repaired(state, sample[: max(REPAIR_ROWS, ladder[-1].rows)], watch)
     return tuple(_on_all_rows(fit, grid) for fit in state)
 
@@ -170,7 +170,11 @@ def repaired(fits: Fits, sample: FloatArray, watch: Sequence[Watch] = ()) -> Fit
     sample and spares the search for a better start.
     """
     leaders = [ranked(fits, group)[0] for group in groups_of(fits)]
-    moves = {place: _moves(fits[place]) for place in leaders}
+    # components with a meaning by number are not free to change places, and moves are judged by
+    # the likelihood of a mixture, which hard fits do not raise
+    free = [fits[place].template for place in leaders]
+    movable = [not of.law.ordered and of.temperature == 1 for of in free]
+    moves = {place: _moves(fits[place]) for place, may in zip(leaders, movable, strict=True) if may}
     engine, source = LocalEngine(), ArraySource(sample)
     number = 0
     while live := [place for place, move in moves.items() if move.outcome is None]:

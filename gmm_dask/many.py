@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+from gmm_dask.angled import looked_at, with_ranges
 from gmm_dask.blocks import FloatArray, Source
 from gmm_dask.drive import Driven, Fits, Interrupted, Search, Watch, drive, keep_all
 from gmm_dask.engine.base import Engine
@@ -160,12 +161,16 @@ def _begin(
     if grid.reg_covar:
         constant = "warn"  # a number added to every variance makes constant columns harmless
     frame, stats = find_frame(engine, source, grid.rows, constant=constant)
+    shape = with_ranges(grid.shape, stats.minimum, stats.maximum)
+    shape, frame = looked_at(shape, engine, source, frame, grid.rows)
+    grid = replace(grid, shape=shape)
     if float(stats.n_rows) < max(grid.n_components):
         raise DataError(
             f"{int(stats.n_rows)} training rows are left for n_components = "
             f"{max(grid.n_components)}: hold out fewer rows, or fit fewer components"
         )
-    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and not given else ()
+    chosen = not given or bool(grid.held.components)
+    steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and chosen else ()
     size = max([grid.sample_size, *(rung.rows for rung in steps)])
     drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
     sample = engine.fold(drawn, source).values

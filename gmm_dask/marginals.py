@@ -19,6 +19,7 @@ import numpy as np
 from gmm_dask.blocks import FloatArray, Frame, IntArray
 from gmm_dask.families.gaussian import GaussianParams
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import ready_at
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
 from gmm_dask.mixture import Mixture
 
@@ -47,8 +48,11 @@ class Marginal(NamedTuple):
         return self.ready
 
 
-def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
-    """Return a mixture in some of its columns (d,): one factorisation for each component."""
+def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -> Marginal:
+    """Return a mixture in some of its columns (d,): one factorisation for each component.
+
+    Its kernel is that of an E-step at a temperature; see `kernels.annealed`.
+    """
     inside = np.ix_(columns, columns)
     kind, S, frame = mixture.family.covariance_type, mixture.params.covariances, mixture.frame
     covariances = {
@@ -56,24 +60,34 @@ def marginal_of(mixture: Mixture, columns: IntArray) -> Marginal:
         "tied": lambda: S[inside],
         "diag": lambda: S[:, columns],
         "spherical": lambda: S,
-    }[kind]()  # type: ignore[no-untyped-call]
+    }[kind]()
     params = GaussianParams(mixture.params.means[:, columns], covariances)
     part = Frame(
         frame.shift[columns], frame.scale[columns], frame.scatter[inside], frame.centre[columns]
     )
     prepared = mixture.family.prepare(params, part)
     with np.errstate(divide="ignore"):
-        log_weights = np.log(mixture.weights[0])
+        log_weights = np.log(mixture.pooled)
     lift, spare = regression(mixture.family.dense(mixture.params), columns)
     missing = np.delete(np.arange(mixture.n_columns), columns)
     return Marginal(
         columns,
         prepared,
-        table.ready(prepared, log_weights) if len(columns) else None,
+        ready_at(prepared, log_weights, temperature) if len(columns) else None,
         noisy.NoisyModel(kind, params.means, params.covariances, log_weights),
         lift,
         spare,
         float(np.log(frame.scale[missing]).sum()),
+    )
+
+
+def of_group(model: Marginal, weights: FloatArray, temperature: float = 1.0) -> Marginal:
+    """Return a marginal under other weights (K,): those of a group of rows."""
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    return model._replace(
+        ready=ready_at(model.prepared, log_weights, temperature) if len(model.columns) else None,
+        noisy=model.noisy._replace(log_weights=log_weights),
     )
 
 

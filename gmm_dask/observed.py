@@ -1,9 +1,10 @@
 """The E-step of rows as they really come: with holes, errors of their own, and weights.
 
-Rows with the same columns observed form a group. Of each component they see the marginal in these
+Rows with the same columns observed form a pattern. Of each component they see the marginal in these
 columns, so the ordinary kernel measures them, and its sums are lifted to all columns (`marginals`).
-Errors of the rows act inside a group, on the observed columns. So one likelihood serves holes,
-errors and weights, in any combination.
+Errors of the rows act inside a pattern, on the observed columns. Rows of one group (a well, a
+plate) have weights of their own in the mixture: the kernel measures them group by group. So one
+likelihood serves holes, errors, weights and groups, in any combination.
 
 References
 ----------
@@ -21,13 +22,21 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
+from gmm_dask.errors import ConfigError
 from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.marginals import Marginal, lifted, marginal_of
+from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
 from gmm_dask.mixture import Mixture
 from gmm_dask.tree import add
 
+POOLED = -1
+"""For a group: rows that have none."""
+SOFT_ONLY = (
+    "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
+    'labels; use assignment="soft", or leave the noise out'
+)
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
 
@@ -38,22 +47,29 @@ class Observer:
     Parameters
     ----------
     mixture : Mixture
+    temperature : float
+        Of `e_step`; see `kernels.annealed`.
     """
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
-        self._marginals: OrderedDict[bytes, Marginal] = OrderedDict()
+        self.temperature = temperature
+        self._marginals: OrderedDict[tuple[bytes, int], Marginal] = OrderedDict()
         self._lock = Lock()
 
-    def marginal(self, columns: IntArray) -> Marginal:
-        """Return the mixture in some columns, from a bounded cache."""
-        key = columns.tobytes()
+    def marginal(self, columns: IntArray, group: int = POOLED) -> Marginal:
+        """Return the mixture in some columns, under a group's weights, from a bounded cache."""
+        key = columns.tobytes(), group
         with self._lock:
             found = self._marginals.get(key)
             if found is not None:
                 self._marginals.move_to_end(key)
                 return found
-        found = marginal_of(self.mixture, columns)
+        if group == POOLED:
+            found = marginal_of(self.mixture, columns, self.temperature)
+        else:
+            weights = self.mixture.weights[group]
+            found = of_group(self.marginal(columns), weights, self.temperature)
         with self._lock:
             self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):
@@ -63,12 +79,15 @@ class Observer:
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
         total = self._zero()
-        for columns, places in patterns(rows.values):
+        G, K = self.mixture.weights.shape
+        count = np.zeros((1 if rows.group is None else G, K))
+        for group, columns, places in pieces(rows):
             if len(columns):
-                total = add(
-                    total, self._group(self.marginal(columns), taken(rows, places, columns))
-                )
-        return total
+                model = self.marginal(columns, group)
+                sums = self._pattern(model, taken(rows, places, columns))
+                count[max(group, 0)] += sums.count[0]
+                total = add(total, sums)
+        return total._replace(count=count)
 
     def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
         """Return log densities (n,) in source units, and responsibilities (n, K).
@@ -77,11 +96,11 @@ class Observer:
         and the weights as responsibilities.
         """
         log_norm = np.zeros(len(rows.values))
-        resp = np.tile(self.mixture.weights[0], (len(rows.values), 1))
+        resp = self._weights(rows)
         scale = np.log(self.mixture.frame.scale)
-        for columns, places in patterns(rows.values):
+        for group, columns, places in pieces(rows):
             if len(columns):
-                model, part = self.marginal(columns), taken(rows, places, columns)
+                model, part = self.marginal(columns, group), taken(rows, places, columns)
                 norm, resp[places] = self._posterior(model, part)
                 log_norm[places] = norm - scale[columns].sum()
         return log_norm, resp
@@ -93,16 +112,24 @@ class Observer:
         """
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
-        for columns, places in patterns(rows.values):
-            model, part = self.marginal(columns), taken(rows, places, columns)
+        for group, columns, places in pieces(rows):
+            model, part = self.marginal(columns, group), taken(rows, places, columns)
             mean[places], covariance[places] = self._expected(model, part)
         frame = self.mixture.frame
         return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
 
-    def _group(self, model: Marginal, part: Observed) -> EStepSums:
+    def _weights(self, rows: Observed) -> FloatArray:
+        """Return the weights (n, K) of rows, whatever their values."""
+        if rows.group is None:
+            return np.tile(self.mixture.pooled, (len(rows.values), 1))
+        return self.mixture.weights[rows.group]
+
+    def _pattern(self, model: Marginal, part: Observed) -> EStepSums:
         """Return the sums of rows of one pattern, lifted to all columns."""
         weight = part.sample_weight
         if part.noise is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
             y, C = self._framed(model, part)
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
@@ -110,7 +137,8 @@ class Observer:
             sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
             sums = table.measure(model.kernel, part.values, weight)
-        volume = sums.log_likelihood + sums.n_rows * model.log_scale
+        of_rows = sums.log_likelihood * unit_of(self.temperature)
+        volume = of_rows + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
         moments = lifted(model, kind, sums.count[0], sums.moments)
         return sums._replace(log_likelihood=volume, moments=moments)
@@ -142,7 +170,7 @@ class Observer:
         d = len(model.columns)
         noise = np.zeros((n, d)) if part.noise is None else part.noise
         y, C = self._framed(model, part._replace(noise=noise))
-        resp = self._posterior(model, part)[1] if d else np.tile(self.mixture.weights[0], (n, 1))
+        resp = self._posterior(model, part)[1] if d else self._weights(part)
         mean, square = np.zeros((n, D)), np.zeros((n, D, D))
         for k in range(K):
             found = noisy.posterior(model.noisy.means[k], model.noisy.covariance(k), y, C)
@@ -164,6 +192,26 @@ def marginal_bytes(mixture: Mixture) -> int:
 def kept(mixture: Mixture) -> int:
     """Return how many marginals are kept."""
     return max(KEPT_BYTES // marginal_bytes(mixture), 2)
+
+
+def pieces(rows: Observed) -> Iterator[tuple[int, IntArray, IntArray | slice]]:
+    """Yield rows of one group with the same columns observed: group, columns and places.
+
+    Groups ascend, and rows within a piece: what comes out does not depend on how they lay.
+    """
+    if rows.group is None or not len(rows.group):
+        for columns, places in patterns(rows.values):
+            yield POOLED, columns, places
+        return
+    if (rows.group[0] == rows.group).all():
+        for columns, places in patterns(rows.values):
+            yield int(rows.group[0]), columns, places
+        return
+    order = np.argsort(rows.group, kind="stable")
+    ends = np.flatnonzero(np.diff(rows.group[order])) + 1
+    for mine in np.split(order, ends):
+        for columns, places in patterns(rows.values[mine]):
+            yield int(rows.group[mine[0]]), columns, mine[places]
 
 
 def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
@@ -209,10 +257,11 @@ def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observ
     """Return some rows in some columns."""
     if isinstance(places, slice):
         return rows
-    values, weight, noise = (None if part is None else part.take(places, axis=0) for part in rows)
-    assert values is not None
-    values = values.take(columns, axis=1)
+    values = rows.values.take(places, axis=0).take(columns, axis=1)
+    weight = None if rows.sample_weight is None else rows.sample_weight.take(places)
+    group = None if rows.group is None else rows.group.take(places)
+    noise = None if rows.noise is None else rows.noise.take(places, axis=0)
     if noise is not None:
         inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
         noise = np.ascontiguousarray(inside)
-    return Observed(values, weight, noise)
+    return Observed(values, weight, noise, group)

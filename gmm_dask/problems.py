@@ -9,7 +9,7 @@ from gmm_dask.mixture import Mixture
 
 def problems_of(mixture: Mixture) -> tuple[str, ...]:
     """Return sentences about flat, empty and identical components; none for a sound mixture."""
-    weights = mixture.weights.mean(axis=0)
+    weights = mixture.pooled
     empty = tuple(f"component {k} is empty" for k in np.flatnonzero(weights < 1e-8))
     try:
         return mixture.family.check(mixture.params) + empty + _twins(mixture)

@@ -17,6 +17,7 @@ from gmm_dask.folds.rows import check_finite_rows, check_observed
 from gmm_dask.folds.score import posterior
 from gmm_dask.imputation import imputed
 from gmm_dask.kernels import table
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.observed import Observer
 
@@ -54,7 +55,7 @@ class RowFunction:
     @cached_property
     def observer(self) -> Observer:
         """What measures rows with holes and noise, made once per process."""
-        return Observer(self.mixture)
+        return observer_of(self.mixture)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the factorisations behind: they are made again where they are needed."""
@@ -102,10 +103,11 @@ class RowFunction:
         """Rows of a tile, and what measures them."""
         if self.output in ("imputed", *PACKED):
             return TILE_MATRICES, self._expected
-        if self.layout is None or self.layout.plain:
+        layout = self.layout or RowLayout(self.mixture.n_columns)
+        if layout.plain and not self.mixture.family.compound:
             return TILE, self._complete
-        full = self.layout.noise and self.mixture.family.covariance_type in ("full", "tied")
-        matrices = full or self.layout.noise == "full"
+        full = layout.noise and self.mixture.family.covariance_type in ("full", "tied")
+        matrices = full or layout.noise == "full"
         return TILE_MATRICES if matrices else TILE_OBSERVED, self._observed
 
     def _complete(self, values: npt.NDArray[Any], start: int) -> npt.NDArray[Any]:
@@ -214,7 +216,7 @@ def draw_rows(mixture: Mixture, seed: int, lo: int, hi: int) -> tuple[FloatArray
     values (hi - lo, D) in source units, labels (hi - lo,)
     """
     values, labels = [], []
-    edges = np.cumsum(mixture.weights[0])
+    edges = np.cumsum(mixture.pooled)
     for cell in range(lo // CELL, (hi - 1) // CELL + 1):
         rng = cell_generator(seed, "sample rows", 0, cell)
         drawn = np.searchsorted(edges / edges[-1], rng.random(CELL), side="right")

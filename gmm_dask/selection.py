@@ -60,8 +60,8 @@ class Candidate:
 
     @property
     def n_components(self) -> int:
-        """K."""
-        return self.mixture.n_components
+        """K, without a background."""
+        return len(self.mixture.params.means)
 
     @property
     def covariance_type(self) -> str:

@@ -12,17 +12,24 @@ from gmm_dask.blocks import FloatArray, Frame, RowLayout, Source
 from gmm_dask.drive import Fits, PassDone
 from gmm_dask.engine.platform import differing
 from gmm_dask.errors import CheckpointError, FormatError
+from gmm_dask.families.background import WithBackground
 from gmm_dask.families.floors import RelativeFloor, Ridge
 from gmm_dask.families.gaussian import Gaussian, GaussianParams
+from gmm_dask.families.held import Held, HeldGaussian
+from gmm_dask.families.lines import Line
 from gmm_dask.families.prior import CovariancePrior
+from gmm_dask.families.product import Product, ProductParams
+from gmm_dask.families.von_mises import VonMises
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.mixing import Memory
-from gmm_dask.fits.restart import Dropped, Given, Restart
+from gmm_dask.fits.restart import Dropped, Restart
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import FromCentres, FromRandomResp, KMeansParallel
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.named import LAWS
 from gmm_dask.machine import machine_facts
 from gmm_dask.mixture import Mixture
 from gmm_dask.search import Grid
@@ -30,11 +37,13 @@ from gmm_dask.sound import check_mixtures
 from gmm_dask.store.checkpoint import Checkpoints
 from gmm_dask.store.codec import Codec
 from gmm_dask.tree import fingerprint
-from gmm_dask.weights import Free
 
 MIXTURE_CLASSES = (
     *(Mixture, Gaussian, GaussianParams, CovariancePrior),
-    *(RelativeFloor, Ridge, Free, Frame),
+    *(RelativeFloor, Ridge, Frame),
+    *(HeldGaussian, Held, Line),
+    *(Product, ProductParams, VonMises, WithBackground),
+    *LAWS,
 )
 CODEC = Codec(
     (
@@ -131,6 +140,10 @@ def identity(
         "accelerate": grid.accelerate,
         "race": grid.race,
         "covariance_prior": grid.covariance_prior,
+        **({} if grid.shape.plain else {"shape": grid.shape.identity}),
+        "weights": repr(grid.law),
+        "held": repr(tuple(grid.held)),
+        "temperature": grid.temperature,
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

@@ -18,9 +18,9 @@ from gmm_dask.first_pass import check_finite
 from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.inputs import open_engine
+from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture
 from gmm_dask.stats import Fold, batch
-from gmm_dask.weights import Free
 
 
 def fitted(model: Any) -> Any:
@@ -74,7 +74,7 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
         They are not what the model was fitted on.
     """
     data = model._ready(X)
-    parts = model._parts(sample_weight, noise)
+    parts = model._parts(sample_weight, noise, None)
     engine, source = open_engine(joined_source(data, parts))
     with engine:
         layout = parts.layout._replace(compute_dtype="float64")
@@ -82,11 +82,16 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
 
 
 def check_plain(mixture: Mixture, what: str) -> None:
-    """Raise ConfigError unless a mixture is Gaussian, with one group of free weights."""
-    if not isinstance(mixture.family, Gaussian):
+    """Raise ConfigError unless a mixture is Gaussian, free, soft, with one group of weights."""
+    if type(mixture.family) is not Gaussian:
         raise ConfigError(
             f"{what}: the components are {type(mixture.family).__name__}; derivatives are known "
-            "for Gaussian ones only"
+            "for Gaussian ones only, with nothing frozen"
+        )
+    if mixture.temperature != 1:
+        raise ConfigError(
+            f"{what}: the mixture was fitted with assignment hard, which maximises no likelihood "
+            "of the rows; fit it with assignment soft"
         )
     if len(mixture.weights) > 1 or type(mixture.law) is not Free:
         raise ConfigError(

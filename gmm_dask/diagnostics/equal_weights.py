@@ -16,9 +16,9 @@ from gmm_dask.diagnostics.standard_errors import check_question, errors_from
 from gmm_dask.errors import ConfigError
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.information import Information
+from gmm_dask.laws.simple import Free
 from gmm_dask.mixture import Mixture, m_step
 from gmm_dask.stats import batch
-from gmm_dask.weights import Free
 
 CLOSE = 0.01
 """Of the statistic: what EM may still gain when it is stopped."""

@@ -95,7 +95,7 @@ def judge(
     """
     j, k = numbers
     pair = pair_of(mixture, j, k)
-    share = float(mixture.weights.mean(axis=0)[[j, k]].sum())
+    share = float(mixture.pooled[[j, k]].sum())
     family, K, D = mixture.family, mixture.n_components, mixture.n_columns
     extra = 1 + family.n_free(K, D) - family.n_free(K - 1, D)
     information, separation = math.nan, math.nan

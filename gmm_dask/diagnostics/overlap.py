@@ -25,7 +25,9 @@ class Closeness(NamedTuple):
     """Bhattacharyya coefficient, 1 on the diagonal: the integral of the root of both densities."""
 
 
-def closeness(means: FloatArray, covariances: FloatArray) -> Closeness:
+def closeness(
+    means: FloatArray, covariances: FloatArray, periods: FloatArray | None = None
+) -> Closeness:
     """Return how near all pairs of components are.
 
     Parameters
@@ -33,14 +35,19 @@ def closeness(means: FloatArray, covariances: FloatArray) -> Closeness:
     means : (K, D)
     covariances : (K, D, D)
         Positive definite.
+    periods : (D,), optional
+        Of columns that are angles, inf for others: distances go the shorter way round.
     """
     K = len(means)
     log_det = 2 * np.log(np.diagonal(np.linalg.cholesky(covariances), axis1=1, axis2=2)).sum(axis=1)
     found = Closeness(np.zeros((K, K)), np.zeros((K, K)), np.eye(K))
     for j in range(K - 1):
         pooled = np.linalg.cholesky(0.5 * (covariances[j] + covariances[j + 1 :]))
-        apart = (means[j + 1 :] - means[j])[:, :, None]
-        z = np.linalg.solve(pooled, apart)[:, :, 0]
+        apart = means[j + 1 :] - means[j]
+        if periods is not None:
+            turn = np.where(np.isfinite(periods), periods, 1.0)
+            apart -= np.where(np.isfinite(periods), turn * np.round(apart / turn), 0.0)
+        z = np.linalg.solve(pooled, apart[:, :, None])[:, :, 0]
         log_pooled = 2 * np.log(np.diagonal(pooled, axis1=1, axis2=2)).sum(axis=1)
         shape = 0.5 * (log_pooled - 0.5 * (log_det[j] + log_det[j + 1 :]))
         square = (z**2).sum(axis=1)
@@ -50,6 +57,8 @@ def closeness(means: FloatArray, covariances: FloatArray) -> Closeness:
     return found
 
 
-def bhattacharyya(means: FloatArray, covariances: FloatArray) -> FloatArray:
+def bhattacharyya(
+    means: FloatArray, covariances: FloatArray, periods: FloatArray | None = None
+) -> FloatArray:
     """Return the Bhattacharyya coefficients of all pairs, (K, K); see `closeness`."""
-    return closeness(means, covariances).coefficient
+    return closeness(means, covariances, periods).coefficient

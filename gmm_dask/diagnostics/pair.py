@@ -99,6 +99,6 @@ class Line(NamedTuple):
 def pair_of(mixture: Mixture, first: int, second: int) -> Pair:
     """Return two components of a mixture, in the frame."""
     both = [first, second]
-    weights = mixture.weights.mean(axis=0)[both]
+    weights = mixture.pooled[both]
     dense = mixture.family.dense(mixture.params)[both]
     return Pair(weights / weights.sum(), mixture.params.means[both], dense)

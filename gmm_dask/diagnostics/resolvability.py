@@ -145,7 +145,7 @@ def closeness_of(mixture: Mixture) -> Closeness:
 
 def nearest_pairs(mixture: Mixture, near: Closeness) -> list[tuple[int, int]]:
     """Return the pairs that overlap most, the nearest first; of components with any weight."""
-    weights = mixture.weights.mean(axis=0)
+    weights = mixture.pooled
     j, k = np.triu_indices(mixture.n_components, 1)
     alive = (weights[j] > 0) & (weights[k] > 0)
     j, k = j[alive], k[alive]

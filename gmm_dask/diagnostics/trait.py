@@ -282,9 +282,22 @@ def _judged(fits: Fits, error: ErrorVariance, margin: float) -> TypeOrTrait:
     order = np.argsort(mixture.means[:, 0], kind="stable")
     modes = tuple(count_modes_of(mixture, int(j), int(k)) for j, k in pairwise(order))
     found = TypeOrTrait(
-        *(verdict, (), error, margin, fits.n_rows),
-        *(mixture.weights[0], mixture.means[:, 0], ratios, low, high),
-        *(np.maximum(ratios - 1, 0) * error.variance, fits.statistic, K, p, needed, modes),
+        verdict=verdict,
+        reasons=(),
+        error=error,
+        margin=margin,
+        n_rows=fits.n_rows,
+        weights=mixture.weights[0],
+        means=mixture.means[:, 0],
+        ratios=ratios,
+        low=low,
+        high=high,
+        between=np.maximum(ratios - 1, 0) * error.variance,
+        statistic=fits.statistic,
+        degrees_of_freedom=K,
+        p_value=p,
+        needed=needed,
+        modes=modes,
     )
     return TypeOrTrait(**{**vars(found), "reasons": _reasons(found, converged=fits.converged)})
 

@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from gmm_dask.errors import DataError
 
-Join = Callable[[Any, Any, Any, int], npt.NDArray[Any]]
+Join = Callable[[Any, Any, Any, int, Any], npt.NDArray[Any]]
 
 
-def join_arrays(values: Any, weight: Any, noise: Any, join: Join, width: int) -> Any:
+def join_arrays(
+    values: Any, weight: Any, noise: Any, join: Join, width: int, group: Any = None
+) -> Any:
     """Return one lazy array (N, width) on the row chunks of the values.
 
     Parameters
@@ -24,8 +26,9 @@ def join_arrays(values: Any, weight: Any, noise: Any, join: Join, width: int) ->
     weight, noise : None, or NumPy or Dask array, or Dask dataframe or series
         N rows each; cut as the values are.
     join : callable
-        ``join(values, weight, noise, start)`` of one chunk.
+        ``join(values, weight, noise, start, group)`` of one chunk.
     width : int
+    group : None, or NumPy or Dask array (N,), optional
 
     Raises
     ------
@@ -40,6 +43,7 @@ def join_arrays(values: Any, weight: Any, noise: Any, join: Join, width: int) ->
         "values": (values, "ia"),
         "sample_weight": (_aligned("sample_weight", weight, values), "i"),
         "noise": (_aligned("noise", noise, values), "ibc"),
+        "group": (_aligned("groups", group, values), "i"),
         "row": (da.arange(values.shape[0], chunks=values.chunks[:1]) if known else None, "i"),
     }
     present = {name: (part, index) for name, (part, index) in parts.items() if part is not None}
@@ -125,12 +129,12 @@ def _join(*parts: Any, names: tuple[str, ...], join: Join) -> npt.NDArray[Any]:
         values = values.astype(np.float64)
     rows = of.get("row")
     start = int(rows[0]) if rows is not None and len(rows) else 0
-    return join(values, of.get("sample_weight"), of.get("noise"), start)
+    return join(values, of.get("sample_weight"), of.get("noise"), start, of.get("group"))
 
 
 def _join_parts(part: Any, noise: Any, join: Join, columns: tuple[str, ...]) -> Any:
     import pandas as pd
 
     numbers = [p.to_numpy(dtype=np.float64) for p in (part, noise)]
-    joined = join(numbers[0], None, numbers[1], 0)
+    joined = join(numbers[0], None, numbers[1], 0, None)
     return pd.DataFrame(joined, index=part.index, columns=list(columns))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from gmm_dask.errors import ConfigError, DataError, DataWarning
 from gmm_dask.estimator import expected, outputs, sampling
+from gmm_dask.estimator.checked import validated
+from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn, set_kappa
+from gmm_dask.estimator.groups import in_groups, of_group
 from gmm_dask.estimator.settings import check_words, seed_of
 from gmm_dask.estimator.wide import Given, given
-from gmm_dask.inputs import as_numbers, check_same_columns, column_names, is_lazy
 from gmm_dask.mixture import Mixture
 from gmm_dask.selection import Candidate
 
@@ -33,25 +34,39 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.missing == "marginalize"
         return tags
 
-    def predict(self, X: Any, *, noise: Any = None) -> Any:
-        """Return the most probable component of each row, (N,) int64; lazy for Dask input."""
-        return self._apply("label", X, noise)
+    def predict(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
+        """Return the most probable component of each row, (N,) int64; lazy for Dask input.
 
-    def predict_proba(self, X: Any, *, noise: Any = None) -> Any:
+        Parameters
+        ----------
+        X : (N, D)
+        noise : (N, D) or (N, D, D), optional
+        groups : (N,) labels, or "pooled"; for models that were fitted with groups
+            By its group a row has weights; all methods take them. A label that the fit did not
+            know is refused. "pooled" takes the weights of all rows of the fit together.
+
+        Raises
+        ------
+        ConfigError
+            Groups are needed, or not taken, or a label is not known.
+        """
+        return self._apply("label", X, noise, groups)
+
+    def predict_proba(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
         """Return responsibilities (N, K); lazy for Dask input.
 
         Those of a row without any value are the weights.
         """
-        return self._apply("resp", X, noise)
+        return self._apply("resp", X, noise, groups)
 
-    def score_samples(self, X: Any, *, noise: Any = None) -> Any:
+    def score_samples(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
         """Return log densities (N,), natural log per unit volume; lazy for Dask input.
 
         Of a row with missing values: of what was observed, so densities of rows with different
         columns are in different units; 0 for a row without any value. Of a row with noise: of the
         noisy row.
         """
-        return self._apply("log_prob_norm", X, noise)
+        return self._apply("log_prob_norm", X, noise, groups)
 
     def score(
         self,
@@ -60,21 +75,28 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        groups: Any = None,
     ) -> float:
         """Return the mean log density of the rows, weighted by `sample_weight`."""
-        return self._criteria(X, sample_weight, noise).log_likelihood_per_row
+        return self._criteria(X, sample_weight, noise, groups).log_likelihood_per_row
 
-    def bic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
+    def bic(
+        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
+    ) -> float:
         """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights."""
-        return self._criteria(X, sample_weight, noise).bic
+        return self._criteria(X, sample_weight, noise, groups).bic
 
-    def aic(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
+    def aic(
+        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
+    ) -> float:
         """Return Akaike's criterion on X: smaller is better."""
-        return self._criteria(X, sample_weight, noise).aic
+        return self._criteria(X, sample_weight, noise, groups).aic
 
-    def icl(self, X: Any, *, sample_weight: Any = None, noise: Any = None) -> float:
+    def icl(
+        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
+    ) -> float:
         """Return the integrated completed likelihood on X, soft entropy: smaller is better."""
-        return self._criteria(X, sample_weight, noise).icl
+        return self._criteria(X, sample_weight, noise, groups).icl
 
     def impute(
         self,
@@ -85,6 +107,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return_cov: bool = False,
         n_draws: int | None = None,
         random_state: Any = 0,
+        groups: Any = None,
     ) -> Any:
         """Return rows with missing values (NaN) replaced by what the model expects of them.
 
@@ -105,6 +128,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             missing values given the others.
         random_state : int or RandomState
             Of the draws; those of a row depend on its number and the seed alone.
+        groups : (N,) labels, or "pooled"
+            See `predict`.
 
         Raises
         ------
@@ -114,9 +139,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if bool(return_std) + bool(return_cov) + (n_draws is not None) > 1:
             raise ConfigError("return_std, return_cov and n_draws exclude each other; give one")
         check_is_fitted(self)
+        refuse_expected(self.mixture_, "impute", drawn=n_draws is not None)
         rows = self._validated(X, reset=False, holes=True)
         self._tell_of_noise(noise, stacklevel=3)
-        parts = given(self.n_features_in_, "marginalize", None, noise)
+        parts = in_groups(self, given(self.n_features_in_, "marginalize", None, noise), groups)
         if n_draws is not None:
             check_words({"n_draws": n_draws})
             seed = seed_of(random_state)
@@ -124,7 +150,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         spread = "variance" if return_std else "covariance" if return_cov else ""
         return expected.imputed(rows, self.mixture_, parts, spread)
 
-    def deconvolve(self, X: Any, noise: Any) -> tuple[Any, Any]:
+    def deconvolve(self, X: Any, noise: Any, *, groups: Any = None) -> tuple[Any, Any]:
         """Return the posterior mean (N, D) and covariance (N, D, D) of each row's true value.
 
         Given the row, its noise and the model (Bayes' rule): values with large noise are drawn
@@ -135,17 +161,20 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         X : (N, D)
         noise : (N, D) variances or (N, D, D) covariances
             Source units squared; an infinite variance says that a value is missing.
+        groups : (N,) labels, or "pooled"
+            See `predict`.
 
         References
         ----------
         Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
         """
         rows = self._ready(X)
+        refuse_expected(self.mixture_, "deconvolve")
         if noise is None:
             raise DataError(
                 "deconvolve needs the noise of the rows; for exact ones there is impute"
             )
-        parts = given(self.n_features_in_, self.missing, None, noise)
+        parts = in_groups(self, given(self.n_features_in_, self.missing, None, noise), groups)
         return expected.true_values(rows, self.mixture_, parts)
 
     @property
@@ -161,6 +190,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ordered: bool = False,
         chunks: int | None = None,
         noise: Any = None,
+        group: Any = None,
     ) -> tuple[Any, Any]:
         """Return random rows (n, D) of the fitted model and their components (n,).
 
@@ -174,33 +204,37 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         noise : (D,), (n, D) or (n, D, D), optional
             Variances of all rows, variances or covariances of each: the same rows come out as
             they would be observed, with errors added, NaN where a variance is infinite.
+        group : label, optional
+            Draw with the weights of one group; default those of all rows of the fit together.
         """
         check_is_fitted(self)
         if chunks is not None:
             check_words({"chunks": chunks})
         seed = seed_of(self.random_state)
         noise = sampling.noise_of_samples(noise, n_samples, self.mixture_.n_columns)
-        draw = sampling.Draw(self.mixture_, seed, noise)
+        draw = sampling.Draw(of_group(self, group), seed, noise)
         return sampling.sample(draw, n_samples, ordered=ordered, chunks=chunks)
 
     def to_sklearn(self) -> Any:
         """Return a fitted ``sklearn.mixture.GaussianMixture`` with the same parameters."""
         check_is_fitted(self)
+        refuse_sklearn(self.mixture_)
         return outputs.to_sklearn(self)
 
-    def _apply(self, output: str, X: Any, noise: Any) -> Any:
+    def _apply(self, output: str, X: Any, noise: Any, groups: Any) -> Any:
         """Return an output for each row."""
         rows = self._ready(X)
-        return outputs.apply(rows, self.mixture_, output, self._parts(None, noise))
+        return outputs.apply(rows, self.mixture_, output, self._parts(None, noise, groups))
 
-    def _criteria(self, X: Any, sample_weight: Any, noise: Any) -> Candidate:
+    def _criteria(self, X: Any, sample_weight: Any, noise: Any, groups: Any) -> Candidate:
         rows = self._ready(X)
-        return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise))
+        return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise, groups))
 
-    def _parts(self, sample_weight: Any, noise: Any) -> Given:
+    def _parts(self, sample_weight: Any, noise: Any, groups: Any) -> Given:
         """Return what comes beside the rows."""
         self._tell_of_noise(noise, stacklevel=5)
-        return given(self.n_features_in_, self.missing, sample_weight, noise)
+        found = given(self.n_features_in_, self.missing, sample_weight, noise)
+        return in_groups(self, found, groups)
 
     def _tell_of_noise(self, noise: Any, stacklevel: int) -> None:
         """Warn where noise may have been forgotten."""
@@ -217,28 +251,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:
         """Return data in memory as a float array, lazy data as they are; check the columns."""
-        if not is_lazy(X):
-            # a fit counts bad values by column in its first pass
-            finite = False if reset else "allow-nan" if holes else True
-            return validate_data(
-                self,
-                as_numbers(X),
-                reset=reset,
-                dtype=[np.float64, np.float32],
-                order="C",
-                ensure_min_samples=2 if reset else 1,
-                ensure_all_finite=finite,
-            )
-        names, n_columns = column_names(X), outputs.width(X)
-        if reset:
-            self.n_features_in_ = n_columns
-            self.__dict__.pop("feature_names_in_", None)
-            if names is not None:
-                self.feature_names_in_ = np.asarray(names, dtype=object)
-        else:
-            fitted = getattr(self, "feature_names_in_", None)
-            check_same_columns(fitted, names, self.n_features_in_, n_columns)
-        return X
+        return validated(self, X, reset=reset, holes=holes)
 
     def _names(self) -> tuple[str, ...]:
         """Return the names of the columns, empty where there are none."""
@@ -247,7 +260,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, mixture: Mixture) -> None:
         """Set the fitted parameters from a mixture."""
         self.mixture_ = mixture
-        self.weights_ = mixture.weights.mean(axis=0)
+        set_kappa(self, mixture)
+        self.weights_ = mixture.pooled
+        self.law_ = mixture.law.parameters(mixture.weights)
         self.means_ = mixture.means
         self.covariances_ = mixture.covariances
         self.precisions_cholesky_ = outputs.precisions_cholesky(mixture)

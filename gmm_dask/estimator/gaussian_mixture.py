@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-from sklearn.utils.validation import check_is_fitted
-
-from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
-from gmm_dask.estimator.fitted import FittedMixture
-from gmm_dask.estimator.models import load_attributes, save_attributes
-from gmm_dask.estimator.running import grid_of, layout_of, printer, warn_of, words_of
+from gmm_dask.estimator.compound import shape_for
+from gmm_dask.estimator.groups import begun_from, grouped, name_groups
+from gmm_dask.estimator.running import grid_of, printer, warn_of
 from gmm_dask.estimator.settings import (
     check_settings,
     check_words,
@@ -20,15 +16,14 @@ from gmm_dask.estimator.settings import (
     going_on,
     seed_of,
 )
+from gmm_dask.estimator.stored import StoredMixture
 from gmm_dask.estimator.wide import given, joined_source
 from gmm_dask.inputs import open_engine
 from gmm_dask.many import run_grid
-from gmm_dask.search import Grid
-from gmm_dask.selection import Candidate
 from gmm_dask.state import CheckpointSettings
 
 
-class GaussianMixture(FittedMixture):
+class GaussianMixture(StoredMixture):
     """Gaussian mixture for data in memory, out of core, or on a Dask cluster.
 
     The words, shapes and attributes are those of ``sklearn.mixture.GaussianMixture``. Departures:
@@ -74,16 +69,47 @@ class GaussianMixture(FittedMixture):
     verbose_interval : int, default 10
     missing : {"error", "marginalize"}, default "error"
         What NaN is: refused, or a value that was not measured, assumed missing at random.
+    frozen : dict, optional
+        What is held, by component: ``{0: ["mean", "covariance"], 2: ["weight"]}``, at the values
+        of ``weights_init``, ``means_init`` and ``precisions_init``, where NaN leaves a component
+        to the start. It keeps its bits, and its component its number; ``n_parameters`` leaves it
+        out. Weights that are not held share what is left.
+    shared : dict, optional
+        What components have in common: ``{"covariance": [[0, 1]], "mean": [[0, 1], {2: 0, 3: 1}]}``
+        for groups of one covariance, of equal means, and means on a line ``a + b t``, t given.
+    assignment : {"soft", "hard"}, default "soft"
+        hard gives each row to its likeliest component alone (classification EM), and
+        ``lower_bound_`` then is the classification log-likelihood. Where components overlap its
+        variances are too small and its weights too extreme. Not with noise.
     compute_dtype : {"float64", "float32"}, default "float64"
         In which passes over complete rows compute. float32 is refused where its error might
-        exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise or
-        weights are computed in float64 whatever it says.
+        exceed 1e-3 of a covariance (see `kernels.single`); rows with missing values, noise,
+        weights or groups are computed in float64 whatever it says.
+    weights : str, list, dict or law, default "free"
+        The law of the weights: "free", "equal", a list of K, {"dirichlet": alpha}, "poisson",
+        "zip", "binomial" or "hardy_weinberg"; see `gmm_dask.laws`. Components of a law of copies
+        come out in the order of copies.
+    circular : dict, optional
+        Columns that are angles, by position or name, with their periods: ``{"hue": 360}``. They
+        are von Mises distributed, independent of all else within a component; ``means_`` has
+        their mean directions from 0 up to the period, ``covariances_`` the other columns alone.
+    background : "uniform" or dict, optional
+        One component more, uniform over the range of the data or over limits given for columns,
+        ``{column: (lowest, highest)}``. It is the last: label K. See `families.background`.
 
     Attributes
     ----------
     weights_ : (K,)
+        Of all rows together.
+    law_ : dict
+        The law's own parameters by name, such as lambda, (G,) each; G = 1 without groups.
+    groups_ : (G,), weights_by_group_ : (G, K)
+        Labels, and the weights of each group; only for fits with groups.
     means_ : (K, D)
     covariances_, precisions_, precisions_cholesky_ : shapes by covariance type
+    kappa_ : (K, C), only with `circular`
+        Concentrations of the angles, in the order of their columns; an angle's standard deviation
+        is about period / (2 pi sqrt(kappa)).
     converged_ : bool
     n_iter_ : int
         Passes of the best restart.
@@ -131,6 +157,12 @@ class GaussianMixture(FittedMixture):
         verbose_interval: int = 10,
         missing: str = "error",
         compute_dtype: str = "float64",
+        circular: Any = None,
+        background: Any = None,
+        weights: Any = "free",
+        frozen: Any = None,
+        shared: Any = None,
+        assignment: str = "soft",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -148,6 +180,12 @@ class GaussianMixture(FittedMixture):
         self.verbose_interval = verbose_interval
         self.missing = missing
         self.compute_dtype = compute_dtype
+        self.circular = circular
+        self.background = background
+        self.weights = weights
+        self.frozen = frozen
+        self.shared = shared
+        self.assignment = assignment
 
     def fit(
         self,
@@ -156,6 +194,7 @@ class GaussianMixture(FittedMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        groups: Any = None,
         checkpoint: Any = None,
         resume: str = "auto",
         callback: Callable[[PassDone], None] | None = None,
@@ -174,6 +213,9 @@ class GaussianMixture(FittedMixture):
             is that of the true values (extreme deconvolution). An infinite variance says that a
             value is missing. Weights and noise come as X does: arrays in memory, or Dask
             collections (cut as X is) beside Dask data; noise beside stored data may be stored.
+        groups : (N,) labels, optional
+            Wells, plates, batches: each has weights of its own, components are shared. Of any
+            type; Dask labels beside Dask data.
         checkpoint : path, optional
             Folder in which the fit is saved every minute, and from which it goes on.
         resume : {"auto", "never", "require"}
@@ -196,16 +238,20 @@ class GaussianMixture(FittedMixture):
         data = self._validated(X, reset=True)
         D = self.n_features_in_
         parts = given(D, self.missing, sample_weight, noise, self.compute_dtype)
+        names, parts = grouped(parts, groups)
+        if last:
+            last = begun_from(last, getattr(self, "groups_", None), names)
         source = joined_source(data, parts, self._names())
         seed = self.seed_ = seed_of(self.random_state)
         engine, source = open_engine(source)
         start = going_on(self, last, D) if last else given_parameters(self, D)
+        shape = shape_for(self, self._names(), D, start, parts.layout)
         shown = printer(self.verbose, self.verbose_interval)
         settings = CheckpointSettings(checkpoint, resume=resume) if checkpoint else None
         with engine:
             result = run_grid(
                 source,
-                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout),
+                grid_of(self, seed, 1 if last else int(self.n_init), parts.layout, shape),
                 engine,
                 given=start,
                 checkpoint=settings,
@@ -214,35 +260,9 @@ class GaussianMixture(FittedMixture):
             )
         self._describe(parts.layout)
         self._adopt(result.candidates[0])
+        name_groups(self, names)
         warn_of(result)
         return self
-
-    def _describe(self, layout: RowLayout) -> None:
-        """Record what the rows of the fit were like."""
-        self.noise_type_ = layout.noise or "none"
-        self.weighted_ = layout.sample_weight
-
-    @classmethod
-    def from_candidate(
-        cls, candidate: Candidate, grid: Grid, names: Sequence[str] | None = None
-    ) -> Self:
-        """Return a fitted estimator for one candidate of a grid.
-
-        Parameters
-        ----------
-        candidate : Candidate
-        grid : Grid
-        names : sequence of D str, optional
-            Names of the columns.
-        """
-        model = cls(**words_of(candidate, grid))
-        model._describe(layout_of(grid, candidate.mixture.n_columns))
-        model.n_features_in_ = candidate.mixture.n_columns
-        if names is not None:
-            model.feature_names_in_ = np.asarray(names, dtype=object)
-        model.seed_ = grid.seed
-        model._adopt(candidate)
-        return model
 
     def fit_predict(
         self,
@@ -251,32 +271,8 @@ class GaussianMixture(FittedMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        groups: Any = None,
     ) -> Any:
         """Fit and return the label of each row; see `fit` and `predict`."""
-        return self.fit(X, sample_weight=sample_weight, noise=noise).predict(X, noise=noise)
-
-    def save(self, path: Any, extra: dict[str, Any] | None = None) -> None:
-        """Write the fitted model to a zarr folder, without pickle; see `load`.
-
-        Parameters
-        ----------
-        path : path
-            Written aside, then renamed.
-        extra : dict, optional
-            Plain values and arrays to keep beside the model; `load` gives them as ``extra_``.
-        """
-        check_is_fitted(self)
-        save_attributes(path, self, extra or {})
-
-    @classmethod
-    def load(cls, path: Any) -> Self:
-        """Return the model that `save` wrote, of this or an earlier version.
-
-        Raises
-        ------
-        FormatError
-            The folder is no model, damaged, or written by a newer version.
-        """
-        model = cls()
-        load_attributes(path, model)
-        return model
+        fitted = self.fit(X, sample_weight=sample_weight, noise=noise, groups=groups)
+        return fitted.predict(X, noise=noise, groups=groups)

@@ -17,7 +17,7 @@ from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.score import Score
 from gmm_dask.inputs import is_dask, open_engine, open_source
-from gmm_dask.mixture import Mixture
+from gmm_dask.mixture import Mixture, lines_of
 from gmm_dask.rows import RowFunction
 from gmm_dask.selection import Candidate
 from gmm_dask.stats import batch
@@ -100,13 +100,13 @@ def score_candidate(
 def precisions_cholesky(mixture: Mixture) -> FloatArray:
     """Return upper Cholesky factors of the precisions, source units, scikit-learn's shapes."""
     factor, _ = mixture.family.factors(mixture.params)
-    scale = mixture.frame.scale
+    scale = mixture.frame.scale[lines_of(mixture.family, mixture.n_columns)]
     kind = mixture.family.covariance_type
     if kind in ("full", "tied"):
         return factor / scale[:, None]
     if kind == "diag":
         return factor / scale
-    common: FloatArray = factor / scale[0]
+    common: FloatArray = factor / scale[:1].max(initial=0.0) if len(scale) else factor
     return common
 
 

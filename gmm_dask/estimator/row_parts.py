@@ -30,7 +30,12 @@ class Join:
     layout: RowLayout
 
     def __call__(
-        self, values: npt.NDArray[Any], weight: Any, noise: Any, start: int = 0
+        self,
+        values: npt.NDArray[Any],
+        weight: Any,
+        noise: Any,
+        start: int = 0,
+        group: Any = None,
     ) -> npt.NDArray[Any]:
         """Return rows (n, width) of the type of the values.
 
@@ -41,6 +46,7 @@ class Join:
         noise : None, (n, D) variances, or (n, D, D) covariances (flat ones, (n, D * D), too)
         start : int
             Absolute number of the first row, for messages.
+        group : (n,) numbers of groups, or None
 
         Raises
         ------
@@ -54,11 +60,13 @@ class Join:
             full = self.layout.noise == "full"
             noise = _part("noise", noise, (n, D, D) if full else (n, D), start)
             values, noise = (_full if full else _diagonal)(values, noise, start)
+        if group is not None:
+            group = _part("groups", group, (n,), start).astype(np.int64)
         parts = {"sample_weight": weight, "noise": noise}
         if values.dtype == np.float32:
             for name, part in parts.items():
                 _check_single(name, part, start)
-        return self.layout.join(Observed(values, weight, noise))
+        return self.layout.join(Observed(values, weight, noise, group))
 
 
 def _part(name: str, part: Any, shape: tuple[int, ...], start: int) -> FloatArray:
@@ -151,6 +159,7 @@ def _shape(part: Any) -> tuple[Any, ...]:
 
 def extra_columns(layout: RowLayout) -> tuple[str, ...]:
     """Return names of the columns that stand behind the values."""
-    n_noise = layout.width - layout.n_columns - layout.sample_weight
+    n_noise = layout.width - layout.beside
     weight = ("sample_weight",) if layout.sample_weight else ()
-    return (*weight, *(f"noise {i}" for i in range(n_noise)))
+    group = ("group",) if layout.n_groups else ()
+    return (*weight, *group, *(f"noise {i}" for i in range(n_noise)))

@@ -8,17 +8,21 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from gmm_dask.angled import Shape
 from gmm_dask.blocks import RowLayout
 from gmm_dask.drive import PassDone
 from gmm_dask.errors import DegenerateWarning
+from gmm_dask.estimator.compound import compound_words
+from gmm_dask.estimator.frozen import TEMPERATURES, held_of
 from gmm_dask.fits.base import Outcome
 from gmm_dask.folds.rows import RowShare
+from gmm_dask.laws.named import law_of, law_word
 from gmm_dask.many import GridResult
 from gmm_dask.search import Grid
 from gmm_dask.selection import Candidate
 
 
-def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
+def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout, shape: Shape) -> Grid:
     """Return the grid that an estimator's words ask for.
 
     Parameters
@@ -27,6 +31,8 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
     seed, n_init : int
     layout : RowLayout
         How rows are to be taken.
+    shape : Shape
+        Which columns are angles, and whether there is a background.
     """
     return Grid(
         (int(model.n_components),),
@@ -38,6 +44,10 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout) -> Grid:
         model.reg_covar,
         seed,
         rows=RowShare.all_rows(layout),
+        shape=shape,
+        law=law_of(model.weights),
+        held=held_of(model.frozen, model.shared),
+        temperature=TEMPERATURES[model.assignment],
     )
 
 
@@ -58,6 +68,9 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         "random_state": grid.seed,
         "missing": "marginalize" if layout.missing else "error",
         "compute_dtype": layout.compute_dtype,
+        **compound_words(grid.shape),
+        "weights": law_word(grid.law),
+        "assignment": "soft" if grid.temperature else "hard",
     }
 
 

@@ -15,6 +15,7 @@ from gmm_dask.errors import ConfigError
 from gmm_dask.families.gaussian import COVARIANCE_TYPES
 from gmm_dask.initial import INIT_PARAMS
 from gmm_dask.kernels.types import second_shape
+from gmm_dask.laws.named import law_of
 from gmm_dask.mixture import Mixture
 
 
@@ -79,8 +80,13 @@ def _real_or_none(name: str, value: Any) -> None:
         _real(name, value)
 
 
+def _is_law(name: str, value: Any) -> None:  # noqa: ARG001  # its messages say "weights"
+    law_of(value)
+
+
 RULES: dict[str, Callable[[str, Any], None]] = {
     "n_components": _at_least_one,
+    "n_clusters": _at_least_one,
     "n_init": _at_least_one,
     "max_iter": _at_least_one,
     "tol": _real,
@@ -98,6 +104,8 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "n_draws": _at_least_one,
     "missing": _among("error", "marginalize"),
     "compute_dtype": _among("float64", "float32"),
+    "weights": _is_law,
+    "assignment": _among("soft", "hard"),
 }
 
 
@@ -124,18 +132,19 @@ def given_parameters(model: Any, n_columns: int) -> dict[str, FloatArray]:
     """
     K, D = int(model.n_components), n_columns
     given: dict[str, FloatArray] = {}
+    some = model.frozen is not None
     if model.weights_init is not None:
-        given["weights"] = _shaped("weights_init", model.weights_init, (K,))
-        total = given["weights"].sum()
-        if (given["weights"] < 0).any() or abs(total - 1) > 1e-8:
+        given["weights"] = _shaped("weights_init", model.weights_init, (K,), some)
+        total, least = np.nansum(given["weights"]), 0.0 if some else 1.0 - 1e-8
+        if (given["weights"] < 0).any() or not least <= total <= 1 + 1e-8:
             raise ConfigError(f"weights_init must be at least 0 and sum to 1; the sum is {total}")
     if model.means_init is not None:
-        given["means"] = _shaped("means_init", model.means_init, (K, D))
+        given["means"] = _shaped("means_init", model.means_init, (K, D), some)
     if model.precisions_init is not None:
         kind = model.covariance_type
         shape = second_shape(kind, K, D)
-        precisions = _shaped("precisions_init", model.precisions_init, shape)
-        given["covariances"] = _inverse(precisions, kind)
+        precisions = _shaped("precisions_init", model.precisions_init, shape, some)
+        given["covariances"] = _inverse_of_given(precisions, kind)
     return given
 
 
@@ -155,17 +164,31 @@ def going_on(model: Any, last: Mixture, n_columns: int) -> dict[str, FloatArray]
             f"{needed} are asked for; set warm_start=False to begin anew"
         )
     return {
-        "weights": last.weights.mean(axis=0),
+        "weights": last.weights,
         "means": last.means,
         "covariances": last.covariances,
     }
 
 
-def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> FloatArray:
+def _shaped(name: str, value: Any, shape: tuple[int, ...], some: bool = False) -> FloatArray:
+    """Return numbers of a shape; with `some`, NaN may stand for all of a component."""
     array = np.asarray(value, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
+    if array.shape != shape or np.isinf(array).any() or not (some or np.isfinite(array).all()):
         raise ConfigError(f"{name} has shape {array.shape}; finite numbers of {shape} are needed")
+    holes = np.isnan(array).reshape(len(array), -1)
+    if (holes.any(axis=1) & ~holes.all(axis=1)).any():
+        raise ConfigError(f"{name}: NaN leaves a component to the start, all its numbers or none")
     return array
+
+
+def _inverse_of_given(precisions: FloatArray, covariance_type: str) -> FloatArray:
+    """Return covariances from precisions, NaN where these are."""
+    if covariance_type == "tied":
+        return precisions if np.isnan(precisions).all() else _inverse(precisions, "tied")
+    known = ~np.isnan(precisions).reshape(len(precisions), -1).any(axis=1)
+    covariances = np.full_like(precisions, np.nan)
+    covariances[known] = _inverse(precisions[known], covariance_type)
+    return covariances
 
 
 def _inverse(precisions: FloatArray, covariance_type: str) -> FloatArray:

@@ -1,9 +1,9 @@
-"""Rows with their weights and noise, of whatever kind users hand in, as one collection."""
+"""Rows with their weights, noise and groups, of whatever kind users hand in, as one collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,16 +25,22 @@ class Given:
     ----------
     layout : RowLayout
     sample_weight, noise : array-like, Dask collection, or (noise) `Source`; or None
+    group : (N,) numbers of groups, NumPy or Dask; or None
     """
 
     layout: RowLayout
     sample_weight: Any = None
     noise: Any = None
+    group: Any = None
+
+    def with_groups(self, group: Any, n_groups: int) -> Given:
+        """Return the same rows with the numbers (N,) of their groups, n_groups in all."""
+        return replace(self, layout=self.layout._replace(n_groups=n_groups), group=group)
 
     @property
     def has_parts(self) -> bool:
         """Whether rows are more than their values."""
-        return self.sample_weight is not None or self.noise is not None
+        return any(part is not None for part in (self.sample_weight, self.noise, self.group))
 
 
 def given(
@@ -120,13 +126,19 @@ def joined(data: Any, parts: Given) -> Any:
         from gmm_dask.engine.dask_join import join_arrays, join_frames
 
         if hasattr(data, "map_partitions"):
+            if parts.group is not None:
+                raise DataError(
+                    "groups came for a Dask dataframe; give both as Dask arrays "
+                    "(frame.to_dask_array(lengths=True))"
+                )
             names = tuple(str(name) for name in data.columns)
             return join_frames(data, parts.noise, join, (*names, *extra_columns(layout)))
         weight, noise = (_beside_dask(part) for part in (parts.sample_weight, parts.noise))
-        return join_arrays(data, weight, noise, join, layout.width)
+        return join_arrays(data, weight, noise, join, layout.width, parts.group)
     if isinstance(data, np.ndarray):
         _check_length(parts, len(data))
-        return join(data, *(_in_memory(part) for part in (parts.sample_weight, parts.noise)))
+        weight, noise, group = map(_in_memory, (parts.sample_weight, parts.noise, parts.group))
+        return join(data, weight, noise, group=group)
     return _stored(open_source(data), parts)
 
 
@@ -147,7 +159,8 @@ def _in_memory(part: Any) -> Any:
 
 
 def _check_length(parts: Given, n_rows: int) -> None:
-    for name, part in (("sample_weight", parts.sample_weight), ("noise", parts.noise)):
+    of_rows = {"sample_weight": parts.sample_weight, "noise": parts.noise, "groups": parts.group}
+    for name, part in of_rows.items():
         found = n_rows if part is None or is_dask(part) else _length(part)
         if found != n_rows:
             raise DataError(
@@ -160,10 +173,10 @@ def _length(part: Any) -> int:
 
 
 def _stored(source: Source, parts: Given) -> Source:
-    if is_dask(parts.sample_weight) or is_dask(parts.noise):
+    if any(map(is_dask, (parts.sample_weight, parts.noise, parts.group))):
         raise DataError(
-            "weights or noise came as a Dask collection, the values did not; give all as Dask "
-            "arrays (dask.array.from_zarr), or none"
+            "weights, noise or groups came as a Dask collection, the values did not; give all as "
+            "Dask arrays (dask.array.from_zarr), or none"
         )
     _check_length(parts, source.n_rows)
     return JoinedSource(source, parts)
@@ -207,7 +220,8 @@ class JoinedSource:
     @property
     def fingerprint(self) -> str:
         """Digest of values, weights and noise."""
-        return tree.fingerprint((self.source.fingerprint, self._of_noise, self._of_weight))
+        found = (self.source.fingerprint, self._of_noise, self._of_weight)
+        return tree.fingerprint(found if self.parts.group is None else (*found, self._of_group))
 
     def read(self, lo: int, hi: int) -> Block:
         """Return rows lo to hi."""
@@ -216,12 +230,17 @@ class JoinedSource:
         noise = self.parts.noise
         if noise is not None:
             noise = noise.read(lo, hi).values if is_source(noise) else noise[lo:hi]
-        rows: npt.NDArray[Any] = Join(self.parts.layout)(block.values, weight, noise, lo)
+        group = None if self.parts.group is None else self.parts.group[lo:hi]
+        rows: npt.NDArray[Any] = Join(self.parts.layout)(block.values, weight, noise, lo, group)
         return Block(np.ascontiguousarray(rows), lo)
 
     @cached_property
     def _of_weight(self) -> str:
         return tree.fingerprint(self.parts.sample_weight)
+
+    @cached_property
+    def _of_group(self) -> str:
+        return tree.fingerprint(self.parts.group)
 
     @property
     def _of_noise(self) -> str:

@@ -9,7 +9,7 @@ Mixture Models, section 3.8 (covariance types).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,9 @@ class Gaussian:
     covariance_type: str
     floor: Floor
     prior: CovariancePrior | None = None
+
+    compound: ClassVar[bool] = False
+    n_extra: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.covariance_type not in COVARIANCE_TYPES:
@@ -132,9 +135,10 @@ class Gaussian:
         """
         alive = count > empty_below(count)
         n = np.where(alive, count, 1.0)
-        step = np.where(alive[:, None], moments.first / n[:, None], 0.0)
+        mean_step = np.where(alive[:, None], moments.first / n[:, None], 0.0)
+        step = self._steps(params, mean_step, count)
         means = params.means + step
-        second = self._about_new_mean(moments.second, count, step)
+        second = self._about(moments.second, count, mean_step, step)
         if self.prior is None:
             return GaussianParams(means, self._covariances(params, second, n, count, alive))
         rows = np.where(alive, count, 0.0)
@@ -146,6 +150,29 @@ class Gaussian:
         if self.prior is None:
             return 0.0
         return log_prior(self.prior, self.covariance_type, params.means, params.covariances)
+
+    def _steps(self, params: GaussianParams, step: FloatArray, count: FloatArray) -> FloatArray:  # noqa: ARG002
+        """Return the steps of the means (K, D): those of the rows' own means, if all are free."""
+        return step
+
+    def _about(
+        self,
+        second: FloatArray,
+        count: FloatArray,
+        mean_step: FloatArray,
+        step: FloatArray,  # noqa: ARG002
+    ) -> FloatArray:
+        """Return the second moments about the new means, from those about the asking ones."""
+        return self._about_new_mean(second, count, mean_step)
+
+    def restored(self, params: GaussianParams, origin: GaussianParams) -> GaussianParams:  # noqa: ARG002
+        """Return parameters with what is held as it is in others: here nothing is."""
+        return params
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Components that keep their place when others are put in order: here none."""
+        return ()
 
     def _about_new_mean(
         self, second: FloatArray, count: FloatArray, step: FloatArray

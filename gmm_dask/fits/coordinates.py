@@ -51,17 +51,18 @@ class Coordinates:
         G, K = self.origin.weights.shape
         D = self.origin.n_columns
         logs, means, shape = np.split(point, [G * K, G * K + K * D])
-        logits = logs.reshape(G, K) / self._roots()
+        logits = logs.reshape(G, K) / (self._roots() * self._group_roots())
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
         params = self.origin.params
         whitened = means.reshape(K, D) / self._root()[:, None]
         back = np.linalg.solve(self._unit().transpose(0, 2, 1), whitened[:, :, None])[:, :, 0]
         scale = self._shape_scale()
         covariances = self._covariances(shape.reshape(scale.shape) / scale)
+        leapt = params._replace(means=params.means + back, covariances=covariances)
         return replace(
             self.origin,
-            weights=share / share.sum(axis=1, keepdims=True),
-            params=params._replace(means=params.means + back, covariances=covariances),
+            weights=self.origin.law.project(share / share.sum(axis=1, keepdims=True)),
+            params=self.origin.family.restored(leapt, params),
         )
 
     def _logs(self, mixture: Mixture) -> FloatArray:
@@ -72,16 +73,21 @@ class Coordinates:
         logs = np.log(np.maximum(mixture.weights, SMALLEST_WEIGHT))
         roots = self._roots()
         centred: FloatArray = logs - (roots**2 * logs).sum(axis=1, keepdims=True)
-        return centred * roots
+        return centred * roots * self._group_roots()
 
     def _roots(self) -> FloatArray:
         """Return the roots of the origin's weights, (G, K)."""
         roots: FloatArray = np.sqrt(np.maximum(self.origin.weights, SMALLEST_WEIGHT))
         return roots
 
+    def _group_roots(self) -> FloatArray:
+        """Return the roots of the groups' shares of the rows, (G, 1)."""
+        roots: FloatArray = np.sqrt(np.maximum(self.origin.shares, SMALLEST_WEIGHT))[:, None]
+        return roots
+
     def _root(self) -> FloatArray:
         """Return the root of the share of rows of each component, (K,)."""
-        root: FloatArray = np.sqrt(np.maximum(self.origin.weights.mean(axis=0), SMALLEST_WEIGHT))
+        root: FloatArray = np.sqrt(np.maximum(self.origin.pooled, SMALLEST_WEIGHT))
         return root
 
     def _shape_scale(self) -> FloatArray:

@@ -78,7 +78,7 @@ SMALLEST = 1e-6
 
 def groups_of(mixture: Mixture, n_rows: float) -> Groups:
     """Return the moments that the components of a mixture expect of some rows."""
-    weights = np.maximum(mixture.weights.mean(axis=0) * n_rows, SMALLEST)
+    weights = np.maximum(mixture.pooled * n_rows, SMALLEST)
     scatters = weights[:, None, None] * mixture.family.dense(mixture.params)
     return Groups(weights, mixture.params.means, scatters)
 

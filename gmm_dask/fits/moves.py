@@ -52,14 +52,15 @@ def propose(mixture: Mixture, sums: OverlapSums, n: int) -> tuple[Mixture, ...]:
     Parameters
     ----------
     mixture : Mixture
-        Converged, with at least 3 components: with fewer there is no move.
+        Converged, with at least 3 components of which nothing is held: with fewer there is no
+        move.
     sums : OverlapSums
         Of the rows, under this mixture.
     n : int
     """
     groups = groups_of(mixture, float(sums.n_rows))
     pairs = _pairs(mixture, groups, sums)
-    ways = [splits(mixture, sums, k) for k in range(mixture.n_components)]
+    ways = [splits(mixture, sums, k) for k in range(mixture.n_components) if k not in mixture.kept]
     best_of_each_first = [
         split
         for of_rank in itertools.zip_longest(*ways)
@@ -84,7 +85,8 @@ def _pairs(mixture: Mixture, groups: Groups, sums: OverlapSums) -> list[tuple[in
     loss = merge_losses(mixture, groups, sums)
     i, j = np.triu_indices(len(loss), 1)
     order = np.argsort(loss[i, j], kind="stable")
-    return [(int(i[at]), int(j[at])) for at in order]
+    pairs = [(int(i[at]), int(j[at])) for at in order]
+    return [pair for pair in pairs if not {*pair} & {*mixture.kept}]
 
 
 def merge_losses(mixture: Mixture, groups: Groups, sums: OverlapSums) -> FloatArray:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from gmm_dask.blocks import FloatArray
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.daarem import Daarem
 from gmm_dask.fits.em import EM
+from gmm_dask.fits.given import Given
 from gmm_dask.fits.split import split_identical
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.fits.starts import Start
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.mixture import Mixture
+from gmm_dask.mixture import Mixture, with_groups
 from gmm_dask.stats import Fold
 
 KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
@@ -21,27 +21,6 @@ KINDS: dict[str, type[EM] | type[Squarem] | type[Daarem]] = {
     "squarem": Squarem,
     "daarem": Daarem,
 }
-
-
-class Given(NamedTuple):
-    """Parameters that the caller wants EM to begin with; None leaves the start's own."""
-
-    weights: FloatArray | None = None
-    """(G, K)."""
-    means: FloatArray | None = None
-    """(K, D) in the frame."""
-    covariances: FloatArray | None = None
-    """In the frame, in the shape of the covariance type."""
-
-    def into(self, mixture: Mixture) -> Mixture:
-        """Return the mixture with what is given put in place."""
-        params = mixture.params
-        if self.means is not None:
-            params = params._replace(means=self.means)
-        if self.covariances is not None:
-            params = params._replace(covariances=self.covariances)
-        weights = mixture.weights if self.weights is None else self.weights
-        return replace(mixture, params=params, weights=weights)
 
 
 class Dropped(NamedTuple):
@@ -152,6 +131,8 @@ class Restart:
         assert self.em is not None
         if self.spread or self.em.n_iter != 1 or self.outcome is not None:
             return self
+        if self.em.mixture.family.compound:
+            return self
         parted = split_identical(self.em.mixture)
         if not parted.sentences:
             return self
@@ -161,5 +142,7 @@ class Restart:
     def begin(self, mixture: Mixture) -> Restart:
         """Return the restart with EM beginning at a mixture, given parameters put in place."""
         kind = KINDS[self.accelerate]
-        em = kind(self.given.into(mixture), self.tol, self.max_iter, self.rows)
-        return replace(self, start=None, em=em)
+        layout = self.rows.layout if self.rows else None
+        begun = with_groups(self.given.into(mixture), layout.n_groups if layout else 1)
+        em = kind(begun, self.tol, self.max_iter, self.rows)
+        return replace(self, start=None, em=em, given=Given())

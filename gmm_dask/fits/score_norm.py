@@ -21,9 +21,14 @@ Titterington 1984, J. R. Stat. Soc. B 46:257, equation 4 (I_c as a metric).
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from gmm_dask.blocks import FloatArray
+from gmm_dask.families.product import Product
+from gmm_dask.families.von_mises import one_minus_ratio, ratio_slope
 from gmm_dask.mixture import Mixture
 
 
@@ -50,10 +55,13 @@ def score_norm(before: Mixture, after: Mixture) -> float:
     the Fisher information of Gaussian means and covariances (Magnus and Neudecker 1988, chapter
     15) on the score, which is a moment about the mean before.
     """
-    old, new = before.weights.mean(axis=0), after.weights.mean(axis=0)
-    alive = old > 0
-    share = np.divide(new**2, old, out=np.zeros_like(old), where=alive)
-    of_weights = np.divide((new - old) ** 2, old, out=np.zeros_like(old), where=alive)
+    old, new = before.pooled, after.pooled
+    share = np.divide(new**2, old, out=np.zeros_like(old), where=old > 0)
+    old_g, new_g = before.weights, after.weights
+    moved = np.divide((new_g - old_g) ** 2, old_g, out=np.zeros_like(old_g), where=old_g > 0)
+    of_weights = after.shares @ moved if len(moved) > 1 else moved[0]
+    if before.family.compound:
+        return float(of_weights.sum()) + of_compound(before, after, share, new)
     whitened = _whitened_steps(before, after)
     of_means = share @ (whitened**2).sum(axis=1)
     return float(of_weights.sum() + of_means + _of_shapes(before, after, whitened, share, new))
@@ -89,3 +97,48 @@ def _of_shapes(
         return 0.5 * float(share @ ((S * factor**2 + whitened**2 - 1.0) ** 2).sum(axis=1))
     common = S * factor**2 + (whitened**2).mean(axis=1) - 1.0
     return 0.5 * D * float(share @ common**2)
+
+
+def of_compound(before: Mixture, after: Mixture, share: FloatArray, new: FloatArray) -> float:
+    """Return what the parameters of components add that are more than Gaussians.
+
+    Those of a background are none. An angle adds the squared steps of the means of its cosine and
+    sine about the direction before, over their variances A' and A / kappa.
+    """
+    K = len(before.params.means)
+    share, new = share[:K], new[:K]
+    inner = getattr(before.family, "inner", before.family)
+    here, there = _lines(before, inner), _lines(after, inner)
+    total = 0.0
+    if here.n_columns:
+        whitened = _whitened_steps(here, there)
+        total += float(share @ (whitened**2).sum(axis=1))
+        total += _of_shapes(here, there, whitened, share, new)
+    if isinstance(inner, Product):
+        total += float(share @ _of_angles(inner, before, after).sum(axis=1))
+    return total
+
+
+def _lines(mixture: Mixture, inner: Any) -> Mixture:
+    """Return the Gaussian columns of a mixture."""
+    if not isinstance(inner, Product):
+        return replace(mixture, family=inner)
+    params = inner.of_lines(mixture.params)  # type: ignore[arg-type]
+    frame = inner.frame_of_lines(mixture.frame)
+    return replace(mixture, family=inner.gaussian, params=params, frame=frame)
+
+
+def _of_angles(family: Product, before: Mixture, after: Mixture) -> FloatArray:
+    """Return what each angle of each component adds, (K, C)."""
+    (old, kappa), (new, reached) = (
+        family.of_angles(mixture.params)  # type: ignore[arg-type]
+        for mixture in (before, after)
+    )
+    step, length = new - old, 1.0 - one_minus_ratio(reached)
+    cosine = one_minus_ratio(kappa) - one_minus_ratio(reached)
+    cosine -= 2.0 * length * np.sin(0.5 * step) ** 2
+    across = np.divide(
+        1.0 - one_minus_ratio(kappa), kappa, out=np.full_like(kappa, 0.5), where=kappa > 1e-8
+    )
+    added: FloatArray = cosine**2 / ratio_slope(kappa) + (length * np.sin(step)) ** 2 / across
+    return added

@@ -40,11 +40,12 @@ def identical_pairs(mixture: Mixture) -> tuple[tuple[int, int], ...]:
     """Return pairs (j, k), j < k, of components that differ in no more than their weights.
 
     Each component appears with the first that it equals. Components without weight are left out:
-    they stay without.
+    they stay without; so are those with something held, which cannot be moved.
     """
     means, dense = mixture.params.means, mixture.family.dense(mixture.params)
     units = np.linalg.inv(np.linalg.cholesky(dense)).transpose(0, 2, 1)
-    living = np.flatnonzero(mixture.weights.mean(axis=0) > 0)
+    living = np.flatnonzero(mixture.pooled > 0)
+    living = living[~np.isin(living, mixture.kept)]
     pairs: list[tuple[int, int]] = []
     firsts: list[int] = []
     for k in living:
@@ -77,9 +78,13 @@ def split_identical(mixture: Mixture) -> Parted:
         groups.setdefault(first, [first]).append(other)
     for members in groups.values():
         mixture = _spread(mixture, members)
-    params = mixture.family.clipped(mixture.params) if groups else mixture.params
-    sentences = tuple(_sentence(members) for members in groups.values())
-    return Parted(replace(mixture, params=params), sentences)
+    if groups:
+        params, weights = (
+            mixture.family.clipped(mixture.params),
+            mixture.law.project(mixture.weights),
+        )
+        mixture = replace(mixture, params=params, weights=weights)
+    return Parted(mixture, tuple(_sentence(members) for members in groups.values()))
 
 
 def _sentence(members: list[int]) -> str:

@@ -10,7 +10,7 @@ from gmm_dask.fits.moves import propose
 from gmm_dask.fits.squarem import Squarem
 from gmm_dask.folds.overlap import Overlap, OverlapSums
 from gmm_dask.folds.rows import RowShare
-from gmm_dask.mixture import Mixture
+from gmm_dask.mixture import Mixture, log_prior
 from gmm_dask.stats import Fold, batch
 
 
@@ -93,8 +93,7 @@ class SplitMerge:
 
     def _proposed(self, sums: OverlapSums) -> SplitMerge:
         n_rows = float(sums.n_rows)
-        log_prior = self.mixture.family.log_prior(self.mixture.params)
-        bound = (float(sums.log_likelihood) + log_prior) / n_rows
+        bound = (float(sums.log_likelihood) + log_prior(self.mixture)) / n_rows
         bounds = (*self.lower_bounds[: self.accepted], bound)
         passes = min(self.passes, self.max_iter)
         moves = propose(self.mixture, sums, self.candidates)
@@ -132,5 +131,5 @@ class SplitMerge:
         return self._collapsed(trial.mixture) <= self._collapsed(self.mixture)
 
     def _collapsed(self, mixture: Mixture) -> int:
-        few = mixture.weights.mean(axis=0) * self.n_rows < mixture.n_columns + 1
+        few = mixture.pooled * self.n_rows < mixture.n_columns + 1
         return int(few.sum()) + len(mixture.family.check(mixture.params))

@@ -22,7 +22,8 @@ from gmm_dask.folds.assign import NearestCentre, RandomResp
 from gmm_dask.folds.candidates import Candidates, Drawn
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.mixture import Mixture, m_step
+from gmm_dask.laws.simple import Free
+from gmm_dask.mixture import Mixture, m_step, reordered
 
 ROUNDS = 5
 
@@ -135,9 +136,10 @@ Start = FromCentres | FromRandomResp | KMeansParallel
 def started(template: Mixture, answer: EStepSums) -> Mixture:
     """Return the M-step of a start; components without a row keep a row's weight.
 
-    A weight of zero would never recover; equal shares of one row do.
+    A weight of zero would never recover; equal shares of one row do. Clusters become components
+    in the order that the law of the weights asks for, with weights inside it.
     """
-    mixture = m_step(template, answer)
+    mixture = m_step(replace(template, law=Free()), answer)
     try:
         mixture.family.validate(mixture.params)
     except DataError:  # without a floor: begin with the total covariance instead
@@ -145,7 +147,11 @@ def started(template: Mixture, answer: EStepSums) -> Mixture:
         mixture = replace(mixture, params=params)
     n = float(answer.n_rows)
     weights = np.maximum(mixture.weights, 1.0 / max(n, 1.0))
-    return replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))
+    mixture = replace(mixture, weights=weights / weights.sum(axis=1, keepdims=True))
+    if template.law.ordered:
+        clusters = answer.count.sum(axis=0), mixture.params.means
+        mixture = reordered(mixture, template.law.arranged(*clusters))
+    return replace(mixture, law=template.law, weights=template.law.project(mixture.weights))
 
 
 def with_means(template: Mixture, means: FloatArray) -> Mixture:

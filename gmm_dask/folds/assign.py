@@ -8,7 +8,7 @@ import numpy as np
 
 from gmm_dask import draws
 from gmm_dask.blocks import Block, FloatArray
-from gmm_dask.folds.rows import RowShare, select
+from gmm_dask.folds.rows import RowShare, observed, select
 from gmm_dask.kernels import table
 from gmm_dask.kernels.types import EStepSums, zero_sums
 from gmm_dask.mixture import Mixture, Prepared
@@ -40,8 +40,9 @@ class NearestCentre(Fold[table.Ready, EStepSums, EStepSums]):
         return table.ready_nearest(self.mixture.prepare().family, self.metric)
 
     def measure(self, prepared: table.Ready, block: Block) -> EStepSums:
-        """Return the sums of one block."""
-        return table.measure(prepared, select(self.rows, block))
+        """Return the sums of one block; of complete rows, with weights or without."""
+        rows = observed(self.rows, block)
+        return table.measure(prepared, rows.values, rows.sample_weight)
 
     def finish(self, stats: EStepSums) -> EStepSums:
         """Return the sums; `log_likelihood` holds minus the sum of squared distances."""

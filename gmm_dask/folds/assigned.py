@@ -9,6 +9,7 @@ import numpy as np
 from gmm_dask.blocks import Block, FloatArray, IntArray, Observed
 from gmm_dask.folds.rows import RowShare, check_finite_rows, is_plain, observed
 from gmm_dask.kernels import table
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.observed import Observer
 
@@ -30,7 +31,8 @@ class Assigned(NamedTuple):
 
 def prepare(mixture: Mixture, rows: RowShare | None) -> Prepared | Observer:
     """Return what `assign` needs, once per pass and process."""
-    return mixture.prepare() if is_plain(rows) else Observer(mixture)
+    plain = is_plain(rows) and not mixture.family.compound
+    return mixture.prepare() if plain else observer_of(mixture)
 
 
 def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -> Assigned:
@@ -42,9 +44,10 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
         A row has NaN (where it does not mean missing) or an infinite value.
     """
     found = observed(rows, block)
+    if is_plain(rows):
+        check_finite_rows(found.values, block.start)
     if isinstance(prepared, Observer):
         return _assign_observed(prepared, _with_values(found))
-    check_finite_rows(found.values, block.start)
     of_rows = table.assign(prepared.ready, found.values)
     return Assigned(
         of_rows.label,
@@ -58,7 +61,7 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
 def _with_values(rows: Observed) -> Observed:
     """Return the rows with at least one value."""
     some = ~np.isnan(rows.values).all(axis=1)
-    return Observed(*(None if part is None else part[some] for part in rows))  # type: ignore[arg-type]
+    return Observed(rows.values[some], *(None if p is None else p[some] for p in rows[1:]))
 
 
 def _assign_observed(observer: Observer, rows: Observed) -> Assigned:

@@ -16,7 +16,7 @@ import numpy as np
 from gmm_dask import draws
 from gmm_dask.blocks import Block, FloatArray, Frame
 from gmm_dask.folds.assign import pairwise
-from gmm_dask.folds.rows import RowShare
+from gmm_dask.folds.rows import RowShare, observed
 from gmm_dask.folds.sample import smallest
 from gmm_dask.stats import Fold
 
@@ -42,7 +42,8 @@ class Candidates(Fold[None, Drawn, Drawn]):
 
     The paper draws a row with probability ``size * d^2 / cost`` and needs the cost first. Here
     each row carries ``u / d^2`` with its uniform number u, the smallest are kept, and those below
-    ``size / cost`` are the draw once the cost is known.
+    ``size / cost`` are the draw once the cost is known. Where rows have weights, d^2 is that times
+    the weight.
 
     Parameters
     ----------
@@ -80,18 +81,20 @@ class Candidates(Fold[None, Drawn, Drawn]):
         return drawn
 
     def _tile(self, tile: Block) -> Drawn:
-        rows = self.frame.forward(tile.values)
         hi = tile.start + len(tile)
         uniform = draws.uniform(self.seed, f"k-means|| {self.round}", self.restart, tile.start, hi)
         if self.rows is not None:
-            mask = self.rows.mask(tile)
-            rows, uniform = rows[mask], uniform[mask]
+            uniform = uniform[self.rows.mask(tile)]
+        found = observed(self.rows, tile)
+        rows, weight = self.frame.forward(found.values), found.sample_weight
         distance = pairwise(rows, self.centres, self.metric)
         nearest = distance.min(axis=1, initial=np.inf)
+        if weight is not None:
+            nearest = nearest * weight
         with np.errstate(divide="ignore", invalid="ignore"):
             key = np.where(nearest > 0, uniform / nearest, np.inf)
         kept = smallest(key, self.kept)
-        count = np.bincount(distance.argmin(axis=1), minlength=len(self.centres))
+        count = np.bincount(distance.argmin(axis=1), weight, minlength=len(self.centres))
         return Drawn(np.asarray(nearest.sum()), count.astype(np.float64), key[kept], rows[kept])
 
     @property

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
+from gmm_dask.kernels.annealed import ready_at, unit_of
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
+from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import KEPT_BYTES, Observer, marginal_bytes
+from gmm_dask.observed_angles import TILE
 from gmm_dask.stats import Fold
+from gmm_dask.tree import nbytes
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,30 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
 
     def prepare(self) -> table.Ready | Observer:
         """Factorise the covariances and choose the kernel."""
+        temperature = self.mixture.temperature
+        if self.mixture.family.compound:
+            return observer_of(self.mixture)
         if not is_plain(self.rows):
-            return Observer(self.mixture)
-        return self.mixture.prepare(compute_dtype_of(self.rows)).ready
+            return Observer(self.mixture, temperature)
+        if temperature == 1:
+            return self.mixture.prepare(compute_dtype_of(self.rows)).ready
+        found = self.mixture.prepare()
+        return ready_at(
+            found.family, found.ready.log_weights, temperature, compute_dtype_of(self.rows)
+        )
 
     def measure(self, prepared: table.Ready | Observer, block: Block) -> EStepSums:
         """Return the sums of one block."""
         if isinstance(prepared, Observer):
             return prepared.e_step(observed(self.rows, block))
-        return table.measure(prepared, select(self.rows, block))
+        sums = table.measure(prepared, select(self.rows, block))
+        unit = unit_of(self.mixture.temperature)
+        return sums._replace(log_likelihood=sums.log_likelihood * unit)
 
     def finish(self, stats: EStepSums) -> EStepSums:
         """Return the sums, the log-likelihood in source units; `m_step` makes parameters of them.
+
+        At a temperature below 1 it is F_T of `kernels.annealed`, which such steps raise.
 
         The volume of the frame enters only here, so that no bit of a responsibility depends on
         units.
@@ -54,7 +70,7 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
         kind = self.mixture.family.covariance_type
         K, D = self.mixture.n_components, self.mixture.n_columns
         tile = table.working_bytes(kind, K, D) + 2 * self.stats_bytes
-        return tile if is_plain(self.rows) else tile + observed_bytes(self.mixture, self.rows, rows)
+        return tile + observed_bytes(self.mixture, self.rows, rows)
 
     @property
     def stats_bytes(self) -> int:
@@ -62,9 +78,7 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
         moments = self.mixture.family.zero_moments(
             self.mixture.n_components, self.mixture.n_columns
         )
-        return (
-            int(moments.first.nbytes + moments.second.nbytes + 8 * self.mixture.weights.size) + 24
-        )
+        return nbytes(moments) + 8 * self.mixture.weights.size + 24
 
 
 def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
@@ -74,11 +88,12 @@ def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
     of noisy rows, and the marginals of some patterns.
     """
     layout = rows.layout if rows is not None else None
-    if layout is None or layout.plain:
-        return 0
     K, D = mixture.n_components, mixture.n_columns
+    compound = 8 * min(n, TILE) * (12 * K + 6 * D) if mixture.family.compound else 0
+    if layout is None or layout.plain:
+        return compound
     numbers = layout.width + (D * D if layout.noise == "full" else 0)
     of_rows = 8 * n * (2 * numbers + 2 * K + 4)
     tiles = working_bytes(K, D) if layout.noise else 0
     marginals = max(KEPT_BYTES, 2 * marginal_bytes(mixture)) if layout.missing else 0
-    return of_rows + tiles + marginals
+    return of_rows + tiles + marginals + compound

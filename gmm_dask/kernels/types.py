@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,8 @@ class EStepSums(NamedTuple):
     """() number (later: total weight) of rows."""
     count: FloatArray  # type: ignore[assignment]  # the field's own name, over tuple.count
     """(G, K) effective rows by group and component."""
-    moments: GaussianMoments
+    moments: Any
+    """Of the family: `GaussianMoments`; `ProductMoments` where there are angles."""
     n_underflow: FloatArray
     """() rows so far from every component that their density is not representable."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gmm_dask import ConfigError
 from pipeline.config.cluster_rules import check_connection
+from pipeline.config.column_rules import names_after
 from pipeline.config.data_sections import NoiseSection, RunSection, SourceSection, Step
 from pipeline.config.fields import Every
 from pipeline.config.identity import difference
@@ -45,5 +46,6 @@ __all__ = [
     "loads",
     "mask_address",
     "mask_text",
+    "names_after",
     "reveal",
 ]

@@ -9,6 +9,9 @@ from functools import partial
 from pipeline.config.schema import Config
 from pipeline.config.words import near
 
+HSV = ("hue", "saturation", "value")
+"""Names of the columns that rgb_to_hsv makes of red, green and blue, in this order."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -33,6 +36,38 @@ def _unknown(named: Callable[[Config], Iterable[str]], config: Config) -> str | 
     hint = near(unknown[0], columns)
     listed = ", ".join(columns) if len(columns) <= 20 else f"{len(columns)} columns"
     return f"{unknown[0]} is not among source.columns ({listed})" + (f". {hint}" if hint else "")
+
+
+def _sides(config: Config) -> Iterable[str]:
+    box = config.model.background
+    return box if isinstance(box, dict) else ()
+
+
+def _unseen(named: Callable[[Config], Iterable[str]], config: Config) -> str | None:
+    """Return what speaks against names of columns that the model sees, after the transform."""
+    columns = config.source.columns
+    if columns is None:
+        return None
+    after = names_after(config, columns)
+    unknown = [name for name in named(config) if name not in after]
+    if not unknown:
+        return None
+    listed = ", ".join(after) if len(after) <= 20 else f"{len(after)} columns"
+    hint = near(unknown[0], after)
+    what = "source.columns" if after == columns else "the columns after the transform"
+    return f"{unknown[0]} is not among {what} ({listed})" + (f". {hint}" if hint else "")
+
+
+def names_after(config: Config, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the columns that the model sees, from those of the source."""
+    for step in config.transform:
+        if step.n_components:
+            columns = tuple(f"pc{i + 1}" for i in range(step.n_components))
+        elif step.name == "rgb_to_hsv":
+            rgb = step.columns or columns
+            new = dict(zip(rgb, HSV, strict=False))
+            columns = tuple(new.get(name, name) for name in columns)
+    return columns
 
 
 def _pca(config: Config) -> str | None:
@@ -68,10 +103,12 @@ RULES = (
     (("source.noise.exact", "source.columns"), partial(_unknown, _exact)),
     (("transform", "source.columns"), partial(_unknown, _step_columns)),
     (("transform", "source.columns"), _pca),
-    (("model.circular", "source.columns"), partial(_unknown, lambda c: c.model.circular)),
+    (("model.circular", "source.columns"), partial(_unseen, lambda c: c.model.circular)),
+    (("model.background", "source.columns"), partial(_unseen, _sides)),
     (("report.features", "source.columns"), partial(_unknown, _features)),
     (("run.dir",), _placeholders("run", "dir", ("name",))),
     (("checkpoint.path",), _placeholders("checkpoint", "path", ("dir", "name"))),
     (("output.path",), _placeholders("output", "path", ("dir", "name"))),
+    (("sample.path",), _placeholders("sample", "path", ("dir", "name"))),
     (("report.path",), _placeholders("report", "path", ("dir", "name"))),
 )

@@ -168,7 +168,7 @@ def _substituted(config: Config, document_name: str) -> Config:
     name = config.run.name.replace("{stem}", _stem(document_name))
     folder = config.run.dir.replace("{name}", name)
     changes: dict[str, Any] = {"run": config.run.model_copy(update={"name": name, "dir": folder})}
-    for key in ("checkpoint", "output", "report"):
+    for key in ("checkpoint", "output", "sample", "report"):
         section = getattr(config, key)
         if section is not False:
             filled = section.path.replace("{name}", name).replace("{dir}", folder)

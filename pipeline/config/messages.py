@@ -29,7 +29,7 @@ _SHAPES = {
     "tuple_type": "needs a list such as [a, b]",
     "list_type": "needs a list such as [a, b]",
 }
-_SWITCHES = (("output",), ("report",), ("diagnose",))
+_SWITCHES = (("output",), ("sample",), ("report",), ("diagnose",))
 
 
 def problems_of(error: ValidationError, root: type[BaseModel]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -49,14 +50,49 @@ def _weights(value: Any) -> Any:
             raise ValueError(f"the weights sum to {sum(weights):g}; they must sum to 1")
         return weights
     if isinstance(value, dict):
-        if set(value) != {"dirichlet"}:
-            raise ValueError("needs one key, as in weights: {dirichlet: 2}")
-        return {"dirichlet": convert.real(0, bounds="(]")(value["dirichlet"])}
+        if len(value) != 1 or not set(value) <= set(WITH):
+            listed = ", ".join(f"{{{word}: {what}}}" for word, what in EXAMPLES.items())
+            raise ValueError(f"needs one key, as in {listed}")
+        ((word, more),) = value.items()
+        return {word: WITH[word](more)}
     word = convert.text(value)
     if word not in WEIGHT_LAWS:
         laws = ", ".join(WEIGHT_LAWS)
         raise ValueError(f"{convert.show(word)} is none of {laws}, a list, or dirichlet: a")
     return word
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def converted(value: Any) -> str:
+        word = convert.text(value)
+        if word not in words:
+            raise ValueError(f"{convert.show(word)} is none of {', '.join(words)}")
+        return word
+
+    return converted
+
+
+EXAMPLES = {
+    "dirichlet": "2",
+    "poisson": "renormalised",
+    "zip": "open",
+    "binomial": "2",
+    "hardy_weinberg": "inbreeding",
+}
+WITH: dict[str, Callable[[Any], Any]] = {
+    "dirichlet": convert.real(1),
+    "poisson": _one_of("lumped", "renormalised", "open"),
+    "zip": _one_of("lumped", "renormalised", "open"),
+    "binomial": convert.whole(1),
+    "hardy_weinberg": _one_of("inbreeding"),
+}
+"""Laws with a word of their own: what it may be."""
+
+
+def _component(key: str) -> str:
+    if not key.isdecimal():
+        raise ValueError(f"{convert.show(key)} is no component; they are numbered from 0")
+    return str(int(key))
 
 
 def _background(value: Any) -> Any:
@@ -116,14 +152,14 @@ class ModelSection(Section):
     )
     """Precision of the E-steps of complete rows; sums and parameters are float64 always."""
     weights: Annotated[
-        str | tuple[float, ...] | dict[str, float],
+        str | tuple[float, ...] | dict[str, int | float | str],
         BeforeValidator(_weights),
         WithJsonSchema(
             {
                 "anyOf": [
                     {"enum": list(WEIGHT_LAWS)},
                     {"type": "array", "items": {"type": "number"}},
-                    {"type": "object", "required": ["dirichlet"]},
+                    *({"type": "object", "required": [word]} for word in WITH),
                 ]
             }
         ),
@@ -140,16 +176,16 @@ class ModelSection(Section):
     circular: dict[str, Above] = Field(default_factory=dict)
     """Period of each column that is an angle."""
     frozen: dict[
-        str,
+        Annotated[str, AfterValidator(_component)],
         tuple[
             Annotated[Literal["weight", "mean", "covariance"], BeforeValidator(convert.text)], ...
         ],
     ] = Field(default_factory=dict)
-    """Parameters held at their values in start_from, by component."""
+    """Parameters held at their values in start_from, by number of the component, from 0."""
     start_from: Text | None = None
-    """The model.zarr of an earlier run."""
+    """The model.zarr of an earlier run: its components are the first ones of each fit."""
     assignment: Annotated[Literal["soft", "hard"], BeforeValidator(convert.text)] = "soft"
-    """Mixture, or its hard limit."""
+    """Mixture, or its hard limit: each row to its likeliest component alone."""
     components: Annotated[Literal["ddpcr"], BeforeValidator(convert.text)] | None = None
     """Components with a meaning of their own, in place of n_components."""
     copies: dict[str, Copies] | None = None

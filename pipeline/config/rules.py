@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pipeline.config import cluster_rules, column_rules
+from gmm_dask import ConfigError, law_of
+from pipeline.config import angle_rules, cluster_rules, column_rules
 from pipeline.config.reader import Path, Problem
 from pipeline.config.schema import Config
 
@@ -120,9 +121,28 @@ def _groups(config: Config) -> str | None:
     return None
 
 
+def _law(config: Config) -> str | None:
+    weights = config.model.weights
+    if config.model.components:
+        return None
+    try:
+        law = law_of(weights)
+        for K in config.model.n_components:
+            law.n_free(K)
+    except ConfigError as error:
+        return str(error).removeprefix("weights: ")
+    return None
+
+
 def _frozen(config: Config) -> str | None:
     if config.model.frozen and config.model.start_from is None:
         return "the held values come from model.start_from; name the earlier model there"
+    return None
+
+
+def _hard_and_noise(config: Config) -> str | None:
+    if config.model.assignment == "hard" and config.source.noise is not None:
+        return "hard and source.noise: errors blur the labels; use soft, or leave the noise out"
     return None
 
 
@@ -194,8 +214,10 @@ RULES = (
     Rule(("transform", "model.circular"), _angles_and_steps),
     Rule(("transform", "model.components"), _droplets_and_steps),
     Rule(("model.background", "model.components"), _droplets_and_background),
+    Rule(("model.weights", "model.n_components"), _law),
     Rule(("model.weights_by", "source.group"), _groups),
     Rule(("model.frozen", "model.start_from"), _frozen),
+    Rule(("model.assignment", "source.noise"), _hard_and_noise),
     Rule(("select.rule", "select.criterion"), _standard_error),
     Rule(("select.criterion", "model.n_init", "model.n_components"), _restarts_to_compare),
     Rule(("source.path", "source.format"), _builtin),
@@ -204,6 +226,7 @@ RULES = (
     Rule(("output.columns", "source.noise", "model.missing"), _needs_noise),
     *(Rule(keys, against) for keys, against in cluster_rules.RULES),
     *(Rule(keys, against) for keys, against in column_rules.RULES),
+    *(Rule(keys, against) for keys, against in angle_rules.RULES),
 )
 
 

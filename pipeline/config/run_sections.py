@@ -1,4 +1,4 @@
-"""The sections ``checkpoint``, ``cluster``, ``output``, ``report`` and ``diagnose``."""
+"""The sections ``checkpoint``, ``cluster``, ``output``, ``sample``, ``report``, ``diagnose``."""
 
 from __future__ import annotations
 
@@ -137,6 +137,19 @@ class OutputSection(Section):
     """Folder of the assignments."""
     write_back: WriteBack | None = None
     """Also write into the AnnData or zarr source."""
+
+
+class SampleSection(Section):
+    """New rows drawn from the chosen mixture."""
+
+    rows: Count = 100
+    """Number of rows."""
+    decode: Text | None = None
+    """Function module:function that turns latent rows (n, D) into what they stand for."""
+    decoders: MaybeNames = ()
+    """Functions that may be called; decode must be among them."""
+    path: Annotated[str, _path("{dir}/sample"), _PATH_SCHEMA] = "{dir}/sample"
+    """Folder of the rows, and of what they decode to."""
 
 
 class ReportSection(Section):

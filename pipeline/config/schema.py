@@ -17,6 +17,7 @@ from pipeline.config.run_sections import (
     DiagnoseSection,
     OutputSection,
     ReportSection,
+    SampleSection,
 )
 
 VERSION = 1
@@ -26,7 +27,7 @@ _NOT_IDENTITY = {"source": {"storage_options"}, "model": {"tol", "max_iter"}}
 # Sections that need no key: what they hold when empty is shown in the JSON schema.
 _DEFAULTED: tuple[type[Section], ...] = (
     *(RunSection, ModelSection, SelectSection, CheckpointSection),
-    *(ClusterSection, OutputSection, ReportSection, DiagnoseSection),
+    *(ClusterSection, OutputSection, SampleSection, ReportSection, DiagnoseSection),
 )
 
 
@@ -41,12 +42,13 @@ class Config(Section):
     run: RunSection = RunSection()
     source: SourceSection
     transform: tuple[Step, ...] = ()
-    """Steps applied to the columns in order: standardize, log, arcsinh, pca."""
+    """Steps applied to the columns in order: standardize, log, arcsinh, pca, rgb_to_hsv."""
     model: ModelSection
     select: SelectSection = SelectSection()
     checkpoint: CheckpointSection = CheckpointSection()
     cluster: ClusterSection = ClusterSection()
     output: Annotated[OutputSection | Literal[False], OrFalse()] = OutputSection()
+    sample: Annotated[SampleSection | Literal[False], OrFalse()] = False
     report: Annotated[ReportSection | Literal[False], OrFalse()] = ReportSection()
     diagnose: Annotated[DiagnoseSection | Literal[False], OrFalse()] = DiagnoseSection()
 

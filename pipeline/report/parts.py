@@ -131,6 +131,8 @@ class SourceFacts:
         A sentence where log densities are not per unit of the source columns.
     rows : tuple of RowFact
         What the rows lack, how large their errors are, what they weigh.
+    n_derived : int
+        How many of `columns`, at the end, are principal components of the others.
     """
 
     name: str
@@ -138,6 +140,7 @@ class SourceFacts:
     transforms: tuple[str, ...] = ()
     density_note: str = ""
     rows: tuple[RowFact, ...] = ()
+    n_derived: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +265,8 @@ class ComponentRow:
         Number of the component it overlaps most with.
     overlap : float
         Bhattacharyya coefficient with the partner, 0 to 1.
+    name : str
+        "background" for a uniform one, whose mean and std are those of its box; else empty.
     """
 
     number: int
@@ -273,3 +278,4 @@ class ComponentRow:
     entropy: float = math.nan
     partner: int | None = None
     overlap: float = math.nan
+    name: str = ""

@@ -37,11 +37,12 @@ class Fact:
 def facts_line(results: Results) -> str:
     """Return rows, columns, passes and time in one line under the sentence."""
     run, source = results.run, results.source
+    n_columns = len(source.columns) - source.n_derived
     parts = [name(source.name, 120), f"{plural(run.rows_in, 'row')} read"]
     dropped = sum(reason.rows for reason in run.dropped)
     if dropped:
         parts.append(f"{count(dropped)} dropped")
-    parts += [f"{count(run.rows_fitted)} fitted", plural(len(source.columns), "column")]
+    parts += [f"{count(run.rows_fitted)} fitted", plural(n_columns, "column")]
     return " · ".join([*parts, f"{_passes(run.passes)} in {duration(run.seconds)}"])
 
 

@@ -178,6 +178,6 @@ def component_link(results: Results) -> Link:
     rows = []
     for c in results.components[:1500]:
         partner = "" if c.partner is None else c.partner
-        head = [c.number, c.weight, c.rows, c.probability, c.entropy, partner, c.overlap]
+        head = [c.name or c.number, c.weight, c.rows, c.probability, c.entropy, partner, c.overlap]
         rows.append([*head, *map(float, c.mean[columns]), *map(float, c.std[columns])])
     return csv_link("components (CSV)", file_name(results.run.name, "components"), header, rows)

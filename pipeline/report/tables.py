@@ -116,6 +116,12 @@ def _component_note(results: Results, columns: list[int]) -> str:
     if K > 1:
         words += "Certainty: mean probability of the label among the rows that carry it. "
         words += "Overlap: Bhattacharyya coefficient with the nearest other component. "
+    for component in results.components:
+        if component.name == "background":
+            words += (
+                f"Component {component.number} is the uniform background: its mean and standard "
+                "deviation are those of its box. "
+            )
     return words + "Numbers are the labels of the assignments."
 
 

@@ -1,4 +1,4 @@
-"""What `plan` says of weights, errors, holes and of rows that a filter drops."""
+"""What `plan` says of weights, errors, groups, holes and of rows that a filter drops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 12
 FLOAT32 = (
     "E-steps in float32: costs at most 0.1 % of each component's covariance, or the fit is refused"
 )
-FLOAT32_NOT = "float64: rows with errors, weights or holes are not computed in float32"
+FLOAT32_NOT = "float64: rows with errors, weights, groups or holes are not computed in float32"
 
 
 def beside_lines(config: Config, table: Table) -> Lines:
@@ -30,6 +30,8 @@ def beside_lines(config: Config, table: Table) -> Lines:
     if facts.get("sample_weight"):
         lines.append(("weight", str(facts["sample_weight"])))
     lines += _noise(facts.get("noise"))
+    if config.model.weights_by == "group":
+        lines.append(("groups", f"{config.source.group}: weights of their own in each"))
     if config.source.missing_values:
         listed = ", ".join(str(value) for value in config.source.missing_values)
         lines.append(("missing", f"{listed} and NaN"))
@@ -37,6 +39,7 @@ def beside_lines(config: Config, table: Table) -> Lines:
         lines.append(("missing", "marginalized; assumes missing at random"))
     if config.model.compute_dtype == "float32":
         alike = table.layout.plain and config.model.missing == "error"
+        alike = alike and config.model.weights_by == "all"
         lines.append(("precision", FLOAT32 if alike else FLOAT32_NOT))
     return lines
 

@@ -12,7 +12,7 @@ from gmm_dask import ConfigError, DataError, ResourceError, SourceChangedError
 from pipeline.config import Config, difference
 from pipeline.exits import FINISHED, NOT_CONVERGED
 from pipeline.manifest import RunFolder
-from pipeline.run.fitting import spec_of
+from pipeline.run.asked import spec_of
 from pipeline.sources import open_table
 
 MODES = ("auto", "never", "require")

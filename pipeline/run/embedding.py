@@ -8,7 +8,8 @@ from pathlib import Path
 from gmm_dask import ConfigError, DataError, Engine, Sample
 from pipeline.config import Config
 from pipeline.report.panels import Embedding
-from pipeline.run.fitting import Fitted, spec_of
+from pipeline.run.asked import spec_of
+from pipeline.run.fitting import Fitted
 from pipeline.sources import open_table
 from pipeline.stages.embedding import EmbeddingCounts, medians
 from pipeline.stages.figures import edges_of

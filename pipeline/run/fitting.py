@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from gmm_dask import (
     Candidate,
-    CheckpointSettings,
     Engine,
     Grid,
     GridResult,
@@ -23,8 +22,11 @@ from gmm_dask import (
     spool,
 )
 from pipeline.config import Config
-from pipeline.run.layouts import in_source_terms, layout_after, layout_of, noise_of
-from pipeline.sources import SourceSpec, Table, open_table
+from pipeline.run.asked import checkpoint_of, grid_of
+from pipeline.run.begun_with import begun_with
+from pipeline.run.groups import in_groups
+from pipeline.run.layouts import in_source_terms, layout_after, layout_of
+from pipeline.sources import Table
 from pipeline.stages.fit_steps import fit_transform
 from pipeline.stages.jacobian import LogJacobian
 from pipeline.stages.survey import Survey, Surveyed, near_means
@@ -65,76 +67,6 @@ class Fitted:
     def candidate(self) -> Candidate:
         """The chosen candidate."""
         return self.result.candidates[self.chosen]
-
-
-def spec_of(config: Config) -> SourceSpec:
-    """Return what the configuration asks of the source."""
-    section = config.source
-    colour_by = config.report.colour_by if config.report else ()
-    carry = tuple(dict.fromkeys((*section.carry, *colour_by)))
-    return SourceSpec(
-        path=section.path,
-        format=section.format,
-        key=section.key,
-        columns=section.columns,
-        units=section.units,
-        filter=section.filter,
-        id=section.id or (),
-        carry=carry,
-        sample_weight=section.sample_weight,
-        missing_values=section.missing_values,
-        noise=noise_of(config),
-        limit=section.limit,
-        storage_options=section.storage_options,
-    )
-
-
-def open_rows(config: Config, scratch: Path) -> Table:
-    """Return the table of a configuration, ready to be read by row."""
-    return open_table(spec_of(config), scratch).ingest()
-
-
-def grid_of(config: Config, layout: RowLayout | None = None) -> Grid:
-    """Return the grid of fits that a configuration asks for.
-
-    Parameters
-    ----------
-    config : Config
-    layout : RowLayout, optional
-        How rows are to be taken that the mixture sees; None: as values, complete and exact.
-    """
-    model, select = config.model, config.select
-    rows = RowShare.all_rows(layout)
-    if select.criterion == "held_out":
-        seed, share = model.random_state, select.held_out
-        layout = rows.layout if rows is not None else None
-        rows = RowShare(seed, "held out", share, inside=False, layout=layout)
-    return Grid(
-        model.n_components,
-        model.covariance_type,
-        model.n_init,
-        model.init_params,
-        model.tol,
-        model.max_iter,
-        model.reg_covar,
-        model.random_state,
-        rows,
-        accelerate=True,
-        race=select.criterion != "stability",
-        covariance_prior=model.covariance_prior,
-    )
-
-
-def checkpoint_of(config: Config, resume: str) -> CheckpointSettings:
-    """Return where and how often fits are saved."""
-    section = config.checkpoint
-    return CheckpointSettings(
-        Path(section.path),
-        every_seconds=section.every.seconds or 60.0,
-        every_passes=section.every.passes,
-        keep=section.keep,
-        resume=resume,
-    )
 
 
 class Shift(NamedTuple):
@@ -178,12 +110,16 @@ def fit(
     rests_on : mapping, optional
         What results rest on besides data and configuration; kept with the checkpoints.
     """
+    with in_source_terms(table):
+        table = in_groups(config, table, engine)
     layout = layout_of(config, table)
     with in_source_terms(table):
         surveyed = survey(layout, table, engine)
-        transform = fit_transform(config.transform, table, engine, layout)
-        grid = grid_of(config, layout_after(config, layout))
+        angles = tuple(config.model.circular)
+        transform = fit_transform(config.transform, table, engine, layout, angles)
+        grid = grid_of(config, layout_after(config, layout), transform.after)
         shift = shift_of(transform, table, engine, grid.rows, layout)
+        given = begun_with(config, transform)
     on_shift(shift.train)
     source: Source = TransformedSource(table, transform, layout) if transform.steps else table
     if config.cluster.cache == "spool":
@@ -193,6 +129,7 @@ def fit(
             source,
             grid,
             engine,
+            given=given,
             checkpoint=replace(checkpoint_of(config, resume), rests_on=rests_on),
             watch=watch,
             on_resume=on_resume,

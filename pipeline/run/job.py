@@ -18,6 +18,7 @@ from pipeline.config import Config, mask_text
 from pipeline.exits import FINISHED, NOT_CONVERGED, Terminated, exit_code
 from pipeline.manifest import RunFolder, now, versions
 from pipeline.progress import Progress, heartbeat_details, say
+from pipeline.run.asked import open_rows
 from pipeline.run.earlier import (
     finished_code,
     is_finished,
@@ -27,7 +28,7 @@ from pipeline.run.earlier import (
     refuse_other,
     start_over,
 )
-from pipeline.run.fitting import dropped_starts, fit, open_rows
+from pipeline.run.fitting import dropped_starts, fit
 from pipeline.run.grounds import ask_workers
 from pipeline.run.preflight import check_memory, check_outputs, writable
 from pipeline.run.settings import cluster_settings

@@ -21,9 +21,10 @@ from gmm_dask import (
     plan_for,
     project,
 )
-from pipeline.config import Config
+from pipeline.config import Config, names_after
+from pipeline.run.asked import grid_of, spec_of
+from pipeline.run.begun_with import earlier_model
 from pipeline.run.beside import beside_lines
-from pipeline.run.fitting import grid_of, spec_of
 from pipeline.run.layouts import layout_after, layout_of
 from pipeline.sources import Table, open_table
 
@@ -44,6 +45,7 @@ def plan(config: Config) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """
     scratch = Path(config.run.dir) / "scratch"
     table = open_table(spec_of(config), scratch)
+    earlier_model(config)
     facts = _facts(config, table)
     return _lines(config, table, facts), facts
 
@@ -94,7 +96,8 @@ def needs_of(config: Config, table: Table, workers: int, threads: int) -> Projec
 
 
 def _grid(config: Config, table: Table) -> Grid:
-    return grid_of(config, layout_after(config, layout_of(config, table)))
+    names = names_after(config, table.value_columns)
+    return grid_of(config, layout_after(config, layout_of(config, table)), names)
 
 
 def refuse_too_large(needs: Projection, limit: int) -> bool:
@@ -144,6 +147,7 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
         lines.append(
             ("transform", f"{steps}   -> {columns_after(config, len(table.value_columns))} columns")
         )
+    lines += _shape_lines(config)
     kinds = ", ".join(facts["covariance_type"])
     lines += [
         (
@@ -184,6 +188,21 @@ def _ending(config: Config) -> str:
     if config.diagnose is False:
         return f"{END_PASSES} to score and write"
     return f"{END_PASSES + 1} to score, diagnose and write"
+
+
+def _shape_lines(config: Config) -> list[tuple[str, str]]:
+    """Return what components are beside Gaussians, in words."""
+    model, lines = config.model, []
+    if model.circular:
+        turns = ", ".join(f"{name} (period {period:g})" for name, period in model.circular.items())
+        lines.append(("angles", f"{turns}; von Mises, independent within a component"))
+    if model.background != "none":
+        box = model.background
+        sides = box.items() if isinstance(box, dict) else ()
+        given = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in sides)
+        words = f"{given}; others over the range of the data" if given else "the range of the data"
+        lines.append(("background", f"one uniform component more, over {words}"))
+    return lines
 
 
 def _listed(names: Sequence[str]) -> str:

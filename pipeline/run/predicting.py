@@ -9,24 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gmm_dask import (
     ConfigError,
     DaskEngine,
     DataError,
+    GroupNames,
     RunLock,
     check_workers,
 )
 from pipeline.clusters import open_client
 from pipeline.config import Config, OutputSection
 from pipeline.manifest import find_run, now, read_manifest
-from pipeline.run.fitting import spec_of
+from pipeline.run.asked import spec_of
 from pipeline.run.layouts import layout_of
 from pipeline.run.settings import cluster_settings, stored_config
 from pipeline.run.stored import stored_model
 from pipeline.run.writing import losses, write_assignments
 from pipeline.schedulers import steadily
 from pipeline.sinks import OutputRecord, check_target, write_json_atomic
-from pipeline.sources import Table, open_table
+from pipeline.sources import GroupedTable, Table, open_table
 from pipeline.stages.label import AMBIGUOUS
 
 
@@ -69,12 +72,16 @@ def predict(
         section = config.cluster
         wait_for, timeout = section.wait_for_workers, section.timeout
         steadily(client, lambda: check_workers(client, table, timeout, wait_for), timeout)
+        rows = table
+        if config.source.group and config.model.weights_by == "group":
+            names = GroupNames(tuple(getattr(model, "groups_", np.empty(0)).tolist()))
+            rows = GroupedTable(table, config.source.group, names)
         with DaskEngine(client, "stream", timeout=timeout) as engine:
             record, result = write_assignments(
-                table,
+                rows,
                 model.mixture_,
                 transform,
-                layout_of(config, table),
+                layout_of(config, rows),
                 engine,
                 output.format,
                 out,
@@ -115,6 +122,13 @@ def _check_place(folder: Path, out: Path) -> None:
             raise ConfigError(f"--out {out}: these are the {name} of the run; name another folder")
 
 
+def _group(config: Config) -> tuple[str, ...]:
+    """Return the column of groups, where each has weights of its own and it is not carried."""
+    group = config.source.group
+    needed = group and config.model.weights_by == "group" and group not in config.source.carry
+    return (group,) if group and needed else ()
+
+
 @contextmanager
 def opened_rows(
     config: Config, data: Sequence[str], columns: tuple[str, ...], out: Path
@@ -125,7 +139,7 @@ def opened_rows(
         path=tuple(data),
         format="auto",
         columns=columns,
-        carry=config.source.carry,
+        carry=(*config.source.carry, *_group(config)),
     )
     scratch = out.with_name(f".{out.name}-scratch")
     with RunLock(scratch / "run.lock") as lock:

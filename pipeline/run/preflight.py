@@ -8,7 +8,9 @@ from typing import Any
 
 from gmm_dask import ConfigError, ResourceError
 from pipeline.config import Config
+from pipeline.run.begun_with import earlier_model
 from pipeline.run.planning import columns_after, needs_of, refuse_too_large
+from pipeline.run.sampling import decoder_of
 from pipeline.run.write_back import output_columns, source_of
 from pipeline.sinks import FORMATS, Layout, check_target
 from pipeline.sources import Table
@@ -33,13 +35,16 @@ def check_outputs(config: Config, table: Table) -> None:
         A column that the format cannot hold.
     """
     _check_features(config, table)
+    earlier_model(config)
+    decoder_of(config)
     if not config.output:
         return
     check_target(config.output.path)
     if config.output.write_back:
         source_of(config, table.described)
     identity = table.identity(0, 1).schema
-    most, names = max(config.model.n_components), table.value_columns
+    names = table.value_columns
+    most = max(config.model.n_components) + (config.model.background != "none")
     schema = label_schema(identity, output_columns(config), most, names)
     FORMATS[config.output.format].check(Layout(schema, table.n_rows, table.n_rows))
 

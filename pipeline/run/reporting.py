@@ -16,6 +16,7 @@ from pipeline.report.parts import Dropped, OutputFile, Run
 from pipeline.run import lacking
 from pipeline.run import results as made
 from pipeline.run.fitting import Fitted
+from pipeline.run.groups import law_facts
 from pipeline.sinks import sha256_of
 from pipeline.sinks.disk import LOCAL, write_atomic
 from pipeline.stages import figures as drawn
@@ -59,7 +60,7 @@ def build_results(
     facts = made.source_facts(fitted, shown, manifest["source"])
     return Results(
         run=_run(fitted, engine, manifest),
-        source=replace(facts, rows=lacking.row_facts(fitted, shown)),
+        source=replace(facts, rows=(*lacking.row_facts(fitted, shown), *law_facts(fitted))),
         candidates=made.candidate_rows(fitted),
         chosen=fitted.chosen,
         criterion=config["select"]["criterion"],

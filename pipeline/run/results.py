@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_dask import Candidate, Engine, Sample, bhattacharyya
+from gmm_dask import Candidate, Engine, RowLayout, Sample, bhattacharyya, describe
 from pipeline.report.panels import Contour, Histogram, Line, Pair
 from pipeline.report.parts import CandidateRow, Column, ComponentRow, RestartRow, SourceFacts
 from pipeline.report.ranking import leading_pairs
@@ -85,7 +85,7 @@ class Shown:
         mixture, transform = fitted.candidate.mixture, fitted.transform
         self.after = transform.reduces
         self.columns = transform.before + (transform.after if self.after else ())
-        inner_means, inner = mixture.means, mixture.dense_covariances
+        inner_means, inner, periods, self.names = describe(mixture)
         pairs = zip(inner_means, inner, strict=True)
         outer = np.stack([transform.invert_covariance(mean, S) for mean, S in pairs])
         source_means = transform.invert(inner_means)
@@ -96,8 +96,11 @@ class Shown:
             self.std = np.concatenate([std, inner_std], axis=1)
         else:
             self.means, self.std = source_means, std
-        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.weights[0]
-        self.overlap = bhattacharyya(mixture.params.means, mixture.family.dense(mixture.params))
+        self.inner_means, self.inner, self.weights = inner_means, inner, mixture.pooled
+        size = mixture.frame.scale  # in the frame neither units nor offsets cost digits
+        away = (inner_means - mixture.frame.shift) / size
+        self.overlap = bhattacharyya(away, inner / np.outer(size, size), periods / size)
+        self.is_background = np.array([name == "background" for name in self.names])
 
     @property
     def offset(self) -> int:
@@ -168,7 +171,7 @@ def _contours(fitted: Fitted, shown: Shown, a: int, b: int) -> tuple[Contour, ..
     outlines = []
     plane = np.ix_([a, b], [a, b])
     for k, (mean, covariance) in enumerate(zip(shown.inner_means, shown.inner, strict=True)):
-        for sigma in (1.0, 2.0):
+        for sigma in (1.0, 2.0) if not shown.is_background[k] else ():
             points = ellipse(mean[[a, b]], covariance[plane], sigma)
             if not shown.after and fitted.transform.steps:
                 rows = np.repeat(mean[None], len(points), axis=0)
@@ -204,15 +207,25 @@ def line_panel(
         return None
     edges = views[0].edges[0]
     grid = np.linspace(edges[0], edges[-1], 400)
+    histogram = Histogram(edges=edges, counts=sums.views[0])
+    if fitted.candidate.mixture.family.compound:
+        return Line(histogram=histogram, grid=grid, densities=_joint(fitted, grid))
     inner = fitted.transform.apply(grid[:, None]) if not shown.after else grid[:, None]
     jacobian = 0.0 if shown.after else fitted.transform.log_jacobian(grid[:, None])
     variance = shown.inner[:, 0, 0]
     z = (inner[:, 0] - shown.inner_means) / np.sqrt(variance)[:, None]
     log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi * variance)[:, None] + jacobian
-    histogram = Histogram(edges=edges, counts=sums.views[0])
     return Line(
         histogram=histogram, grid=grid, densities=shown.weights[:, None] * np.exp(log_density)
     )
+
+
+def _joint(fitted: Fitted, grid: FloatArray) -> FloatArray:
+    """Return each component's share of the density (K, n) on a grid of one column."""
+    sight = Sight(fitted.candidate.mixture, fitted.transform, RowLayout(1, missing=True))
+    seen = sight.see(sight.prepare(), grid[:, None])
+    joint: FloatArray = (seen.resp * np.exp(seen.log_density)[:, None]).T
+    return joint
 
 
 def component_rows(shown: Shown, sums: FigureSums) -> tuple[ComponentRow, ...]:
@@ -225,6 +238,7 @@ def component_rows(shown: Shown, sums: FigureSums) -> tuple[ComponentRow, ...]:
         rows.append(
             ComponentRow(
                 number=k,
+                name=shown.names[k] if shown.is_background[k] else "",
                 weight=float(weight),
                 rows=int(n),
                 mean=shown.means[k],
@@ -252,6 +266,7 @@ def source_facts(fitted: Fitted, shown: Shown, described: dict[str, Any]) -> Sou
         columns=tuple(Column(name=name, unit=units.get(name, "")) for name in shown.columns),
         transforms=tuple(fitted.transform.describe()),
         density_note=note,
+        n_derived=len(shown.columns) - len(fitted.transform.before),
     )
 
 

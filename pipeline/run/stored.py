@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm_dask import FormatError, GaussianMixture
+from pipeline.stages.colours import RgbToHsv
 from pipeline.stages.steps import Elementwise, FittedStep, Pca, Standardize
 from pipeline.stages.transform import Transform
 
@@ -91,11 +92,17 @@ def _is_sound(step: FittedStep, width: int) -> bool:
         m = len(step.components)
         arrays = _finite(step.mean, (width,)) and _finite(step.explained, (m,))
         return 0 < m <= width and arrays and _finite(step.components, (m, width))
+    if isinstance(step, RgbToHsv):
+        return len(set(step.where)) == len(step.labels) == 3 and _are_places(step.where, width)
     return isinstance(step, Elementwise) and _is_elementwise(step, width)
 
 
+def _are_places(where: tuple[int, ...], width: int) -> bool:
+    return all(type(place) is int and 0 <= place < width for place in where)
+
+
 def _is_elementwise(step: Elementwise, width: int) -> bool:
-    places = all(type(place) is int and 0 <= place < width for place in step.where)
+    places = _are_places(step.where, width)
     known = step.name in ELEMENTWISE and len(step.labels) == len(step.where)
     return places and known and isinstance(step.cofactor, int | float) and step.cofactor > 0
 

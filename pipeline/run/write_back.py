@@ -80,7 +80,7 @@ def source_of(config: Config, described: Mapping[str, Any]) -> Path:
 def _parameters(fitted: Fitted, config: Config) -> dict[str, Any]:
     mixture = fitted.candidate.mixture
     return {
-        "weights": mixture.weights[0],
+        "weights": mixture.pooled,
         "means": mixture.means,
         "covariances": mixture.covariances,
         "covariance_type": mixture.family.covariance_type,

@@ -25,12 +25,14 @@ from pipeline.report import candidates_table, chosen_sentence, summary_text, war
 from pipeline.run.diagnosing import Diagnosis, diagnose, subject_of, summary_of, write_diagnosis
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
+from pipeline.run.groups import weight_rows
 from pipeline.run.layouts import in_source_terms
 from pipeline.run.reporting import build_results, write_report
+from pipeline.run.sampling import write_sample
 from pipeline.run.write_back import output_columns, write_back
 from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
 from pipeline.sinks import write_candidates_csv as write_candidates
-from pipeline.sources import Table
+from pipeline.sources import GroupedTable, Table
 from pipeline.stages.label import AMBIGUOUS, OUTLIER, label_schema
 from pipeline.stages.label_block import LabelBlock, LabelResult, summarize
 from pipeline.stages.transform import Transform
@@ -54,6 +56,9 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
     profile = diagnosis.profile if diagnosis else None
     outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr", profile)}
     outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
+    if weights := weight_rows(fitted):
+        outputs["weights"] = _written(weights, folder / "weights.csv")
+    outputs |= write_sample(config, fitted)
     changes = _facts(fitted) | {"outputs": outputs}
     record = None
     if config.output:
@@ -144,7 +149,9 @@ def write_model(
 ) -> dict[str, Any]:
     """Write the chosen model with its transform and how its rows look to it, for drift."""
     names = fitted.transform.after
-    model = GaussianMixture.from_candidate(fitted.candidate, fitted.grid, names)
+    table = fitted.table
+    groups = table.groups.names if isinstance(table, GroupedTable) else None
+    model = GaussianMixture.from_candidate(fitted.candidate, fitted.grid, names, groups)
     extra = {
         "transform": fitted.transform.as_dict(),
         "columns": fitted.table.value_columns,
@@ -159,6 +166,11 @@ def write_model(
 
 def _write_table(fitted: Fitted, path: Path) -> dict[str, Any]:
     rows = [candidate_row(c, i == fitted.chosen) for i, c in enumerate(fitted.result.candidates)]
+    return _written(rows, path)
+
+
+def _written(rows: list[dict[str, Any]], path: Path) -> dict[str, Any]:
+    """Write a table as CSV; return its entry for the manifest."""
     write_candidates(rows, path)
     return {"path": str(path.resolve()), "sha256": sha256_of(path)}
 

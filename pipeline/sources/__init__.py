@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from pipeline.sources.filters import parse
 from pipeline.sources.formats import FORMATS, open_table
+from pipeline.sources.grouped import GroupedTable, LabelsOf
 from pipeline.sources.handles import release
 from pipeline.sources.spec import NoiseSpec, SourceSpec
 from pipeline.sources.table import Reader, Table
 
 __all__ = [
     "FORMATS",
+    "GroupedTable",
+    "LabelsOf",
     "NoiseSpec",
     "Reader",
     "SourceSpec",

@@ -59,8 +59,6 @@ class SourceSpec:
         Rows to keep, in the language of `pipeline.sources.filters`.
     id, carry : sequence of str
         Columns that name a row; further columns copied beside them.
-    group
-        Not read by this version: refused when given.
     sample_weight : str, optional
         Column of row weights.
     noise : NoiseSpec, optional
@@ -74,7 +72,7 @@ class SourceSpec:
     Raises
     ------
     ConfigError
-        If a key is not read by this version, or a name is given twice.
+        If a name is given twice, or a list is empty.
     """
 
     path: str | tuple[str, ...]
@@ -85,7 +83,6 @@ class SourceSpec:
     filter: str | None = None
     id: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
-    group: str | None = None
     sample_weight: str | None = None
     missing_values: tuple[float | str, ...] = ()
     noise: NoiseSpec | None = None
@@ -95,8 +92,6 @@ class SourceSpec:
     def __post_init__(self) -> None:
         for name in ("path", "columns", "id", "carry", "missing_values"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
-        if self.group is not None:
-            raise ConfigError("source.group: this version does not read it yet; remove the key")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"source.limit: {self.limit} came; at least 1 row is needed")
         if self.columns is not None and not self.columns:

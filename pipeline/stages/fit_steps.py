@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from gmm_dask import ConfigError, Engine, RowLayout, RowShare, Source, find_frame
+from pipeline.stages.colours import RgbToHsv
 from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, Standardize
 from pipeline.stages.transform import Transform, TransformedSource
 
@@ -41,6 +42,7 @@ def fit_transform(
     source: Source,
     engine: Engine,
     layout: RowLayout | None = None,
+    angles: Sequence[str] = (),
 ) -> Transform:
     """Return the fitted transform of a source.
 
@@ -55,6 +57,8 @@ def fit_transform(
     engine : Engine
     layout : RowLayout, optional
         Which of the source's numbers are values, weight and noise; None: all are values.
+    angles : sequence of str
+        Columns that standardize leaves alone.
 
     Raises
     ------
@@ -69,15 +73,37 @@ def fit_transform(
         if step.name in ("log", "arcsinh"):
             fitted: FittedStep = _elementwise(step, transform.after)
             moments = None
+        elif step.name == "rgb_to_hsv":
+            fitted, moments = _colours(step, transform.after), None
         else:
             strict = "raise" if step.name == "standardize" else "allow"
             so_far = TransformedSource(source, transform, layout)
             moments = moments or _moments(so_far, engine, strict)
             fitted = _linear(step, *moments)
+            if isinstance(fitted, Standardize):
+                fitted = _but(fitted, [transform.after.index(name) for name in angles])
             mean, covariance = moments
             moments = _after(fitted, mean, covariance)
         transform = Transform(transform.before, (*transform.steps, fitted))
     return transform
+
+
+def _but(step: Standardize, columns: list[int]) -> Standardize:
+    """Return the step with some columns left alone."""
+    mean, deviation = step.mean.copy(), step.deviation.copy()
+    mean[columns], deviation[columns] = 0.0, 1.0
+    return Standardize(mean, deviation)
+
+
+def _colours(step: StepSettings, names: tuple[str, ...]) -> RgbToHsv:
+    labels = step.columns or names
+    unknown = [label for label in labels if label not in names]
+    if unknown or len(labels) != 3:
+        raise ConfigError(
+            f"transform.rgb_to_hsv: three columns, red, green and blue, are needed of "
+            f"{', '.join(names)}; got {', '.join(labels)}"
+        )
+    return RgbToHsv(tuple(names.index(label) for label in labels), tuple(labels))
 
 
 def _elementwise(step: StepSettings, names: tuple[str, ...]) -> Elementwise:

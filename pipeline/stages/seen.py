@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask import Mixture, Observed, Observer, RowLayout, check_rows, posterior_rows
+from gmm_dask import Mixture, Observed, RowLayout, check_rows, observer_of, posterior_rows
 from pipeline.stages.steps import FloatArray
 from pipeline.stages.transform import Transform
 
@@ -51,12 +51,13 @@ class Sight:
 
     @property
     def plain(self) -> bool:
-        """Whether rows are complete and without noise and weights."""
-        return self.layout is None or self.layout.plain
+        """Whether rows are complete and without noise and weights, and components Gaussian."""
+        plain = self.layout is None or self.layout.plain
+        return plain and not self.mixture.family.compound
 
     def prepare(self) -> Any:
         """Return what `see` needs, once per process."""
-        return self.mixture.prepare() if self.plain else Observer(self.mixture)
+        return self.mixture.prepare() if self.plain else observer_of(self.mixture)
 
     def see(self, prepared: Any, rows: npt.NDArray[Any], start: int = 0) -> Seen:
         """Return rows (n, width) of the source under the mixture.
@@ -79,9 +80,9 @@ class Sight:
             log_density, resp = posterior_rows(self.mixture, prepared, inner, start)
             blank = np.zeros(len(rows), dtype=bool)
             return Seen(rows, Observed(inner), log_density + self.volume(rows), resp, blank)
-        assert self.layout is not None
-        taken = self.layout.split(rows)
-        check_rows(taken, start, missing=self.layout.missing)
+        layout = self.layout or RowLayout(rows.shape[1])
+        taken = layout.split(rows)
+        check_rows(taken, start, missing=layout.missing)
         steps = self.transform is not None and self.transform.steps
         observed = self.transform.observed(taken, start) if self.transform and steps else taken
         log_density, resp = prepared.posterior(observed)

@@ -15,6 +15,7 @@ from gmm_dask import (
     RowLayout,
     Source,
 )
+from pipeline.stages.colours import RgbToHsv
 from pipeline.stages.steps import Elementwise, FittedStep, FloatArray, Pca, step_from
 
 
@@ -55,13 +56,13 @@ class Transform:
         return np.ascontiguousarray(rows)
 
     def observed(self, rows: Observed, start: int = 0) -> Observed:
-        """Map rows with their noise; weights stay as they are."""
+        """Map rows with their noise; weights and groups stay as they are."""
         values, noise = rows.values.astype(np.float64), rows.noise
         for step in self.steps:
             if noise is not None:
                 noise = step.noise(noise, values)
             values = step.apply(values, start)
-        return Observed(np.ascontiguousarray(values), rows.sample_weight, noise)
+        return Observed(np.ascontiguousarray(values), rows.sample_weight, noise, rows.group)
 
     def layout(self, before: RowLayout) -> RowLayout:
         """Return the layout of rows that `observed` gives for rows of a layout."""
@@ -123,8 +124,14 @@ class Transform:
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> Transform:
         """Return the transform that `as_dict` stored."""
-        steps = tuple(step_from(step) for step in stored["steps"])
+        steps = tuple(_stored(step) for step in stored["steps"])
         return Transform(tuple(stored["before"]), steps)
+
+
+def _stored(step: dict[str, Any]) -> FittedStep:
+    if step["name"] == "rgb_to_hsv":
+        return RgbToHsv(**step)
+    return step_from(step)
 
 
 def _reduces(step: FittedStep) -> bool:
@@ -136,6 +143,8 @@ def describe_step(step: FittedStep) -> str:
     if isinstance(step, Pca):
         share = float(step.explained.sum())
         return f"pca: {len(step.components)} components, {share:.1%} of the variance"
+    if isinstance(step, RgbToHsv):
+        return f"rgb_to_hsv of {', '.join(step.labels)}: hue in degrees, saturation and value"
     if isinstance(step, Elementwise):
         of = ", ".join(step.labels)
         by = f" with cofactor {step.cofactor:g}" if step.name == "arcsinh" else ""

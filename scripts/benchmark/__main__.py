@@ -11,7 +11,8 @@ streaming  a pass that reads zarr beside one over rows in memory, and beside rea
 sweep      kernel times by covariance type, D and K: the cost model of `gmm-dask plan`
 
 Each round times every engine once, so that a busy neighbour hits all alike; figures are medians of
-the ratios of a round. Records go to scripts/results, with machine and date.
+the ratios of a round. Records go to scripts/results, with machine and date; `passes` with `--cases`
+replaces these cases in the record and keeps the others.
 """
 
 from __future__ import annotations
@@ -56,9 +57,11 @@ def main() -> None:
         "streaming": lambda: engine.streaming(options.rounds),
         "sweep": lambda: sweep.sweep(options.rounds),
     }[options.what]()
-    values = {"machine": record.machine(), "rounds": options.rounds, options.what: found}
     options.out.mkdir(parents=True, exist_ok=True)
-    record.write(options.out / f"{options.what}.json", values)
+    path = options.out / f"{options.what}.json"
+    if options.what == "passes":
+        found = record.together(path, found)
+    record.write(path, {"machine": record.machine(), "rounds": options.rounds, options.what: found})
     if options.what == "passes":
         (options.out / "passes.md").write_text(record.as_markdown(found) + "\n")
         record.plot(found, options.out / "passes.svg")

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cases import CASES
+
 Rows = list[dict[str, Any]]
 
 PACKAGES = ("gmm-dask", "numpy", "scikit-learn", "dask", "llvmlite")
@@ -34,6 +36,19 @@ def machine() -> dict[str, str]:
 def write(path: Path, values: dict[str, Any]) -> None:
     """Write a record as JSON."""
     path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def together(path: Path, found: Rows) -> Rows:
+    """Return new cases with those of an earlier record of this machine, in the table's order."""
+    earlier = json.loads(path.read_text()) if path.is_file() else {}
+    known = earlier.get("passes", []) if _same(earlier.get("machine", {})) else []
+    rows = {row["name"]: row for row in [*known, *found]}
+    return [rows[case.name] for case in CASES if case.name in rows]
+
+
+def _same(other: dict[str, str]) -> bool:
+    """Whether a record is of this machine and software."""
+    return {**other, "date": ""} == {**machine(), "date": ""}
 
 
 def label(row: dict[str, Any]) -> str:

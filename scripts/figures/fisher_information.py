@@ -36,7 +36,7 @@ def main() -> None:
     left.loglog(theta, 2 * theta**2, "--", color=KNOWN, lw=0.8)
     left.loglog(theta, 8 / 3 * theta**6, "--", color=UNKNOWN, lw=0.8)
     left.set(ylim=(1e-8, 3), ylabel="information per row", xlabel="half the distance of the means")
-    left.text(0.055, 0.03, "width known\n(dashed: 2 θ²)", color=KNOWN)
+    left.text(0.055, 0.2, "width known\n(dashed: 2 θ²)", color=KNOWN)
     left.text(0.5, 1e-6, "width unknown\n(dashed: 8/3 θ⁶)", color=UNKNOWN)
     for weight, style in ((0.5, "-"), (0.4, "--"), (0.2, ":")):
         rows = [rows_needed(float(t), weight) for t in theta]

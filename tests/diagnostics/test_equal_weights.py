@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import chi2, norm
+from sklearn.exceptions import ConvergenceWarning
 
-from gmm_dask import ConfigError, compare_weights, fit_many
+from gmm_dask import ConfigError, GaussianMixture, compare_weights, fit_many
 
 
 def rows(share: float, n: int = 500) -> np.ndarray:
@@ -70,3 +71,18 @@ def test_what_has_no_likelihood_ratio_is_refused():
     assert any("prior" in text for text in found.problems)
     with pytest.raises(ConfigError, match="two different numbers"):
         compare_weights(model, X, 0, 2)
+
+
+def test_a_fit_that_stopped_early_goes_on_beside_the_other():
+    """Else the likelihood ratio would lack what the free fit had still to gain."""
+    X = rows(0.68)
+    early = GaussianMixture(
+        2, max_iter=3, tol=1e-9, means_init=[[-1.0], [2.0]], weights_init=[0.3, 0.7]
+    )
+    with pytest.warns(ConvergenceWarning):
+        early.fit(X)
+    a = np.ones(len(X))
+    free, equal = (best_log_likelihood(X, a, equal=e) for e in (False, True))
+    assert len(X) * early.score(X) < free - 0.1
+    found = compare_weights(early, X)
+    assert found.likelihood_ratio == pytest.approx(2 * (free - equal), abs=0.02)

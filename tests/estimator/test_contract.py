@@ -120,6 +120,7 @@ def test_clone_pickle_and_parameters():
         *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init"),
         *("init_params", "weights_init", "means_init", "precisions_init", "random_state"),
         *("warm_start", "verbose", "verbose_interval", "missing", "compute_dtype"),
+        *("weights", "frozen", "shared", "assignment", "circular", "background"),
     }
     assert GaussianMixture().set_params(n_components=7).n_components == 7
     ours, theirs = GaussianMixture().get_params(), SklearnMixture().get_params()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gmm_dask.beginnings import in_frame
 from gmm_dask.fits.base import Outcome
-from gmm_dask.fits.restart import Given, Restart
+from gmm_dask.fits.given import Given
+from gmm_dask.fits.restart import Restart
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.initial import Ground
-from gmm_dask.search import Grid, in_frame, restarts
+from gmm_dask.search import Grid, restarts
 from tests.strategies import KINDS, ask, clusters, frame_of, mixture_near
 
 X, _ = clusters(300, 2, 3)

@@ -57,7 +57,7 @@ def test_the_shipped_configurations_are_valid(config: Path) -> None:
         ("model: {n_components: [3", "bad.yaml"),
         ("model: {n_components: 2:20}", "model.n_components"),
         ("model: {}", "model.n_components: required"),
-        ("model: {n_components: 3, assignment: hard}", "this version has no hard assignment"),
+        ("model: {n_components: 3, frozen: {0: [mean]}}", "come from model.start_from"),
         ("", "model"),
     ],
 )

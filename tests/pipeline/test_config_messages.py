@@ -138,7 +138,7 @@ def test_wrong_values_of_the_model(text, said):
 
 def test_everything_wrong_is_told_at_once_in_the_order_of_the_file():
     text = (
-        "source:\n  obsm: X\nmodel:\n  tol: abc\n  n_init: true\n  assignment: hard\n"
+        "source:\n  obsm: X\nmodel:\n  tol: abc\n  n_init: true\n  frozen: {0: [mean]}\n"
         "select: {rule: one_standard_error}\ntransform: [pca: x]\nnothing: 1\n"
     )
     lines = message(text, "cluster.cache=disk").splitlines()
@@ -151,7 +151,7 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file():
         "model.n_components",
         "model.tol",
         "model.n_init",
-        "model.assignment",
+        "model.frozen",
         "select.rule",
         "transform[0].pca",
         "nothing",

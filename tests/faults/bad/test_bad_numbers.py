@@ -9,26 +9,26 @@ from tests.faults.bad.malformed import malformed
 from tests.faults.bad.values import bad_values
 
 
-@malformed(30, case=bad_values("holes"))
+@malformed(12, case=bad_values("holes"))
 def test_missing_and_infinite_values(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=bad_values("flat"))
+@malformed(12, case=bad_values("flat"))
 def test_constant_columns(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=bad_values("extreme"))
+@malformed(12, case=bad_values("extreme"))
 def test_units_at_the_ends_of_double_precision(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=bad_values("mixed"))
+@malformed(12, case=bad_values("mixed"))
 def test_single_values_far_away(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(20, case=bad_values("few"))
+@malformed(12, case=bad_values("few"))
 def test_fewer_rows_than_components(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)

@@ -67,7 +67,7 @@ def check_gate(codes: tuple[int, ...]) -> None:
     assert gate.out or gate.err, gate
 
 
-@malformed(40, changes=lambda run: any_damage(run, "runs/c/model.zarr"))
+@malformed(30, changes=lambda run: any_damage(run, "runs/c/model.zarr"))
 def test_damaged_models(run: Finished, changes: Changes) -> None:
     with run.changed(changes):
         answer = ask(*PREDICT)
@@ -76,7 +76,7 @@ def test_damaged_models(run: Finished, changes: Changes) -> None:
         check_gate((3,))
 
 
-@malformed(25, changes=lambda stopped: any_damage(stopped, "runs/c/checkpoints"))
+@malformed(12, changes=lambda stopped: any_damage(stopped, "runs/c/checkpoints"))
 def test_damaged_checkpoints(stopped: Finished, undisturbed: str, changes: Changes) -> None:
     """Fits go on from the checkpoint before, or from the start, or are refused in words."""
     with stopped.changed(changes):
@@ -108,7 +108,7 @@ def test_damaged_manifests(run: Finished, raw: bytes) -> None:
 
 
 @malformed(
-    60,
+    30,
     whole=lambda run: edited(run.files["runs/c/run.json"]),
     every_command=st.integers(0, 5).map(lambda n: n == 0),
 )
@@ -134,7 +134,7 @@ def other_results(run: Finished) -> st.SearchStrategy[bytes]:
     return damaged(raw) | edited(raw).map(lambda whole: json.dumps(whole).encode())
 
 
-@malformed(40, changed=other_results)
+@malformed(20, changed=other_results)
 def test_results_that_were_made_up(run: Finished, changed: bytes) -> None:
     with run.changed({"runs/c/results.json": changed}):
         before = hashlib.sha256(Path("runs/c/report.html").read_bytes()).digest()

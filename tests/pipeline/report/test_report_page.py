@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from report_extremes import HOSTILE
 from report_pages import Page
 
 from gmm_dask import ResourceError
-from pipeline.report import Results, chosen_sentence, render, warning_sentences
+from pipeline.report import Column, Results, chosen_sentence, render, warning_sentences
+from pipeline.report.provenance import facts_line
 
 MB = 1_000_000
 ALL = ("digits", "single", "line", "hostile", "huge", "wide")
@@ -104,6 +107,15 @@ def test_the_end_carries_the_record(digits: Results, pages: dict[str, Page]) -> 
     for words in (digits.run.version, digits.run.fingerprint, "principal components (10 of 64)"):
         assert words in end
     assert "n_components: 2..12" in end
+
+
+def test_principal_components_are_not_counted_as_columns(digits: Results) -> None:
+    assert "64 columns" in facts_line(digits)
+    scores = tuple(Column(name=f"pc{i}") for i in range(10))
+    columns = (*digits.source.columns, *scores)
+    source = replace(digits.source, columns=columns, n_derived=10)
+    told = facts_line(SimpleNamespace(run=digits.run, source=source))  # type: ignore[arg-type]
+    assert "64 columns" in told
 
 
 def test_the_component_table_holds_source_units(digits: Results, pages: dict[str, Page]) -> None:

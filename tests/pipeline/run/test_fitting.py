@@ -11,14 +11,8 @@ import pytest
 
 from gmm_dask import ArraySource, Grid, LocalEngine, run_grid
 from pipeline.config import loads
-from pipeline.run.fitting import (
-    Shift,
-    candidate_row,
-    checkpoint_of,
-    grid_of,
-    in_source_units,
-    spec_of,
-)
+from pipeline.run.asked import checkpoint_of, grid_of, spec_of
+from pipeline.run.fitting import Shift, candidate_row, in_source_units
 from tests.strategies import clusters
 
 BASE = "source: {path: builtin:iris}\n"
