@@ -22,6 +22,8 @@ from gmm_dask.diagnostics.drift import drift as drift
 from gmm_dask.diagnostics.drift import drift_from as drift_from
 from gmm_dask.diagnostics.equal_weights import WeightComparison as WeightComparison
 from gmm_dask.diagnostics.equal_weights import compare_weights as compare_weights
+from gmm_dask.diagnostics.error_variance import ErrorVariance as ErrorVariance
+from gmm_dask.diagnostics.error_variance import error_variance as error_variance
 from gmm_dask.diagnostics.fence import Ambiguity as Ambiguity
 from gmm_dask.diagnostics.fence import ambiguity as ambiguity
 from gmm_dask.diagnostics.fence import ambiguity_from as ambiguity_from
@@ -54,9 +56,7 @@ from gmm_dask.diagnostics.standard_errors import errors_from as errors_from
 from gmm_dask.diagnostics.standard_errors import standard_errors as standard_errors
 from gmm_dask.diagnostics.tails import BitErrors as BitErrors
 from gmm_dask.diagnostics.tails import bit_errors as bit_errors
-from gmm_dask.diagnostics.trait import ErrorVariance as ErrorVariance
 from gmm_dask.diagnostics.trait import TypeOrTrait as TypeOrTrait
-from gmm_dask.diagnostics.trait import error_variance as error_variance
 from gmm_dask.diagnostics.trait import type_or_trait as type_or_trait
 from gmm_dask.drive import Interrupted as Interrupted
 from gmm_dask.drive import PassDone as PassDone

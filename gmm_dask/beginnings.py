@@ -29,7 +29,7 @@ def in_frame(given: dict[str, FloatArray], base: Mixture, held: Held | None = No
         They are of more components than the mixture has.
     """
     weights, means, covariances = (given.get(k) for k in ("weights", "means", "covariances"))
-    scale, kind, K = base.frame.scale, base.family.covariance_type, base.n_components
+    scale, kind, K = base.frame.scale, base.family.covariance_type, len(base.params.means)
     if covariances is not None:
         divisor = {
             "full": np.outer(scale, scale),

@@ -47,6 +47,8 @@ REPAIRS = 4
 LOCAL_SECONDS = 2.0
 """A pass over a sample that takes longer than this on one thread goes to the workers."""
 FINALISTS = 2
+ENTRANTS = 20
+"""Starts of each K and covariance type that take part where a pass costs next to nothing."""
 
 
 class Rung(NamedTuple):
@@ -83,6 +85,37 @@ def rungs(grid: Grid, n_rows: int, n_columns: int) -> tuple[Rung, ...]:
         keep = max(min(keep, FINALISTS), -(-keep // 2))
         found.append(Rung(size, keep))
     return tuple(found)
+
+
+def entrants(grid: Grid, n_rows: int, n_columns: int) -> tuple[Grid, tuple[Rung, ...]]:
+    """Return the restarts that begin on small data, and the short race that leaves `n_init`.
+
+    There the sample is all rows: twenty starts or more run for some passes, the best go on, and
+    split-and-merge moves repair the leader. Without a race, with a single start, and where such
+    passes would take longer than `LOCAL_SECONDS`, the grid comes back as it is.
+
+    Parameters
+    ----------
+    grid : Grid
+    n_rows : int
+        Training rows.
+    n_columns : int
+    """
+    fits = [(K, kind) for kind in grid.covariance_type for K in grid.n_components]
+    a_pass = n_rows * sum(row_seconds(kind, K, n_columns) for K, kind in fits)
+    slow = n_rows > REPAIR_ROWS or a_pass * ENTRANTS * PASSES > LOCAL_SECONDS
+    if slow or not grid.race or grid.n_init < 2:
+        return grid, ()
+    return replace(grid, n_init=max(grid.n_init, ENTRANTS)), (Rung(n_rows, grid.n_init),)
+
+
+def finalists(fits: Fits) -> Fits:
+    """Return the fits that were not dropped, numbered anew for each K and covariance type."""
+    return tuple(
+        replace(fits[place], index=index)
+        for group in groups_of(fits)
+        for index, place in enumerate(group)
+    )
 
 
 def begin_on(

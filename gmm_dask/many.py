@@ -21,7 +21,7 @@ from gmm_dask.folds.rows import is_plain
 from gmm_dask.folds.sample import Sample
 from gmm_dask.halving import halving
 from gmm_dask.initial import Ground
-from gmm_dask.ladder import begin_on, climb, rungs
+from gmm_dask.ladder import begin_on, climb, entrants, finalists, rungs
 from gmm_dask.machine import machine_facts
 from gmm_dask.search import Grid, restarts
 from gmm_dask.selection import Candidate, choose
@@ -174,9 +174,15 @@ def _begin(
     size = max([grid.sample_size, *(rung.rows for rung in steps)])
     drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
     sample = engine.fold(drawn, source).values
-    if not steps and is_plain(grid.rows):
+    wide, short = entrants(grid, int(stats.n_rows), len(frame.shift))
+    if given or not is_plain(grid.rows) or not grid.shape.plain:
+        short = ()
+    if not (steps or short) and is_plain(grid.rows):
         return restarts(grid, Ground(frame, sample), given)
     with one_blas_thread():
+        if short:
+            begun = begin_on(sample, wide, frame, given)
+            return finalists(climb(begun, sample, short, wide, engine, watch))
         enough = max([grid.sample_size, *(rung.rows for rung in steps[:1])])
         begun = begin_on(sample[:enough], grid, frame, given)
         return climb(begun, sample, steps, grid, engine, watch)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -23,16 +24,17 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels import noisy, table
+from gmm_dask.kernels import grouped, noisy, table
 from gmm_dask.kernels.annealed import unit_of
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
 from gmm_dask.mixture import Mixture
+from gmm_dask.row_groups import are_small, in_place, some_of, sorted_by_group
 from gmm_dask.tree import add
 
-POOLED = -1
-"""For a group: rows that have none."""
+POOLED, ALIKE = -1, -2
+"""For a group: rows that have none; log weights of 0."""
 SOFT_ONLY = (
     "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
     'labels; use assignment="soft", or leave the noise out'
@@ -67,6 +69,8 @@ class Observer:
                 return found
         if group == POOLED:
             found = marginal_of(self.mixture, columns, self.temperature)
+        elif group == ALIKE:
+            found = of_group(self.marginal(columns), np.ones(self.mixture.n_components))
         else:
             weights = self.mixture.weights[group]
             found = of_group(self.marginal(columns), weights, self.temperature)
@@ -78,9 +82,15 @@ class Observer:
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
-        total = self._zero()
+        total, rows = self._zero(), sorted_by_group(rows)[0]
         G, K = self.mixture.weights.shape
         count = np.zeros((1 if rows.group is None else G, K))
+        if self.temperature == 1 and rows.noise is None and are_small(rows.group):
+            for columns, places in patterns(rows.values):
+                if len(columns):
+                    sums, found = self._together(columns, taken(rows, places, columns))
+                    total, count = add(total, sums), count + found
+            return total._replace(count=count)
         for group, columns, places in pieces(rows):
             if len(columns):
                 model = self.marginal(columns, group)
@@ -95,6 +105,7 @@ class Observer:
         A row's density is that of what was observed of it. Rows without any value have density 1
         and the weights as responsibilities.
         """
+        rows, order = sorted_by_group(rows)
         log_norm = np.zeros(len(rows.values))
         resp = self._weights(rows)
         scale = np.log(self.mixture.frame.scale)
@@ -103,19 +114,21 @@ class Observer:
                 model, part = self.marginal(columns, group), taken(rows, places, columns)
                 norm, resp[places] = self._posterior(model, part)
                 log_norm[places] = norm - scale[columns].sum()
-        return log_norm, resp
+        return in_place(log_norm, order), in_place(resp, order)
 
     def true_values(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
         """Return the posterior mean (n, D) and covariance (n, D, D) of true, complete rows.
 
         In source units. What was observed without error comes back as it is.
         """
+        rows, order = sorted_by_group(rows)
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
         for group, columns, places in pieces(rows):
             model, part = self.marginal(columns, group), taken(rows, places, columns)
             mean[places], covariance[places] = self._expected(model, part)
         frame = self.mixture.frame
+        mean, covariance = in_place(mean, order), in_place(covariance, order)
         return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
 
     def _weights(self, rows: Observed) -> FloatArray:
@@ -123,6 +136,18 @@ class Observer:
         if rows.group is None:
             return np.tile(self.mixture.pooled, (len(rows.values), 1))
         return self.mixture.weights[rows.group]
+
+    def _together(self, columns: IntArray, part: Observed) -> tuple[EStepSums, FloatArray]:
+        """Return the sums of rows of one pattern in many small groups, and counts (G, K)."""
+        model = self.marginal(columns, ALIKE)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.mixture.weights)
+        assert part.group is not None
+        ones = np.ones(len(part.values))
+        weight = ones if part.sample_weight is None else part.sample_weight
+        given = (part.values, log_weights, part.group, weight)
+        sums, count = grouped.e_step(model.kernel, *given)
+        return self._lifted(model, sums), count
 
     def _pattern(self, model: Marginal, part: Observed) -> EStepSums:
         """Return the sums of rows of one pattern, lifted to all columns."""
@@ -137,6 +162,9 @@ class Observer:
             sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
         else:
             sums = table.measure(model.kernel, part.values, weight)
+        return self._lifted(model, sums)
+
+    def _lifted(self, model: Marginal, sums: EStepSums) -> EStepSums:
         of_rows = sums.log_likelihood * unit_of(self.temperature)
         volume = of_rows + sums.n_rows * model.log_scale
         kind = self.mixture.family.covariance_type
@@ -197,21 +225,20 @@ def kept(mixture: Mixture) -> int:
 def pieces(rows: Observed) -> Iterator[tuple[int, IntArray, IntArray | slice]]:
     """Yield rows of one group with the same columns observed: group, columns and places.
 
-    Groups ascend, and rows within a piece: what comes out does not depend on how they lay.
+    Parameters
+    ----------
+    rows : Observed
+        By group.
     """
     if rows.group is None or not len(rows.group):
         for columns, places in patterns(rows.values):
             yield POOLED, columns, places
         return
-    if (rows.group[0] == rows.group).all():
-        for columns, places in patterns(rows.values):
-            yield int(rows.group[0]), columns, places
-        return
-    order = np.argsort(rows.group, kind="stable")
-    ends = np.flatnonzero(np.diff(rows.group[order])) + 1
-    for mine in np.split(order, ends):
-        for columns, places in patterns(rows.values[mine]):
-            yield int(rows.group[mine[0]]), columns, mine[places]
+    ends = [*(np.flatnonzero(np.diff(rows.group)) + 1), len(rows.group)]
+    for lo, hi in pairwise([0, *ends]):
+        for columns, places in patterns(rows.values[lo:hi]):
+            here = slice(lo, hi) if isinstance(places, slice) else lo + places
+            yield int(rows.group[lo]), columns, here
 
 
 def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
@@ -256,7 +283,7 @@ def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
 def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
     """Return some rows in some columns."""
     if isinstance(places, slice):
-        return rows
+        return some_of(rows, places)
     values = rows.values.take(places, axis=0).take(columns, axis=1)
     weight = None if rows.sample_weight is None else rows.sample_weight.take(places)
     group = None if rows.group is None else rows.group.take(places)

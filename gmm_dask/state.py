@@ -142,8 +142,9 @@ def identity(
         "covariance_prior": grid.covariance_prior,
         **({} if grid.shape.plain else {"shape": grid.shape.identity}),
         "weights": repr(grid.law),
-        "held": repr(tuple(grid.held)),
-        "temperature": grid.temperature,
+        # keys that say nothing are left out: checkpoints of earlier versions lack them
+        **({} if grid.held == Held() else {"held": repr(tuple(grid.held))}),
+        **({} if grid.temperature == 1 else {"temperature": grid.temperature}),
         "held_out": grid.rows.fraction if grid.rows and grid.rows.is_part else 0.0,
         "layout": list(grid.rows.layout) if grid.rows and grid.rows.layout else None,
         "rows": source.n_rows,

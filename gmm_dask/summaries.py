@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gmm_dask.fits.base import Outcome
 from gmm_dask.fits.restart import Dropped, Restart
+from gmm_dask.mixture import in_order
 from gmm_dask.problems import problems_of
 
 
@@ -55,6 +56,6 @@ def summarise(restart: Restart) -> RestartSummary:
         restart.lower_bound,
         restart.em.n_iter,
         outcome.name if outcome else "RUNNING",
-        problems_of(restart.em.mixture),
+        problems_of(in_order(restart.em.mixture)),
         restart.dropped,
     )

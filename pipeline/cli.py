@@ -131,9 +131,7 @@ def diagnose(
         typer.Argument(help="A run (its folder or YAML); with --model: new rows, files or globs."),
     ],
     model: Annotated[str | None, typer.Option(help="A run whose model judges new rows.")] = None,
-    fail_on: Annotated[
-        str | None, typer.Option(help="alarm or refit: end with exit code 6 on this verdict.")
-    ] = None,
+    fail_on: Annotated[str | None, typer.Option(help="alarm or refit: then exit code 6.")] = None,
     set_: Sets = None,
     as_json: Json = False,
     json_file: JsonFile = None,
@@ -143,9 +141,9 @@ def diagnose(
     def work() -> Answer:
         from pipeline.run import diagnose_run, drift_of
 
-        if model is not None:
-            return drift_of(run_folder(model), target, set_ or [], fail_on)
-        return diagnose_run(only_run(target, fail_on), set_ or [])
+        if model is None:
+            return diagnose_run(only_run(target, fail_on), set_ or [])
+        return drift_of(run_folder(model), target, set_ or [], fail_on)
 
     finish(work, as_json, json_file)
 

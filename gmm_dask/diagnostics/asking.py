@@ -82,11 +82,18 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
 
 
 def check_plain(mixture: Mixture, what: str) -> None:
-    """Raise ConfigError unless a mixture is Gaussian, free, soft, with one group of weights."""
+    """Raise ConfigError unless a mixture is one of free Gaussians with one group of free weights.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    what : str
+        Was asked for.
+    """
     if type(mixture.family) is not Gaussian:
         raise ConfigError(
-            f"{what}: the components are {type(mixture.family).__name__}; derivatives are known "
-            "for Gaussian ones only, with nothing frozen"
+            f"{what}: components of the family {type(mixture.family).__name__} came; needed: "
+            "Gaussian ones without angles, background or held parameters"
         )
     if mixture.temperature != 1:
         raise ConfigError(

@@ -19,6 +19,7 @@ from scipy.stats import chi2, norm
 from gmm_dask.blocks import FloatArray
 from gmm_dask.diagnostics.as_json import as_json
 from gmm_dask.diagnostics.asking import Opened, check_plain
+from gmm_dask.diagnostics.error_variance import ErrorVariance, error_variance
 from gmm_dask.diagnostics.modes import ModeCount, count_modes_of
 from gmm_dask.diagnostics.standard_errors import errors_from
 from gmm_dask.errors import ConfigError, DataError
@@ -43,14 +44,6 @@ POWER = 0.8
 MOST_PASSES = 2000
 GAIN_LEFT = 1e-3
 """Of the log-likelihood of all rows, where EM ends: the test statistic is known to 0.01."""
-
-
-class ErrorVariance(NamedTuple):
-    """The variance of one measurement, from replicates."""
-
-    variance: float
-    """Of the analysed value, source units squared."""
-    degrees_of_freedom: float
 
 
 @dataclass(frozen=True)
@@ -103,44 +96,6 @@ class TypeOrTrait:
         """Return everything as JSON has it."""
         found: dict[str, Any] = as_json(self)
         return found
-
-
-def error_variance(replicates: Any, averaged: int = 1) -> ErrorVariance:
-    """Return the error of one value from replicate measurements.
-
-    Parameters
-    ----------
-    replicates : (n, m) array, NaN where one is lacking; or a sequence of 1-D arrays
-        Repeated measurements, one row for each object.
-    averaged : int
-        Measurements whose mean is the analysed value.
-
-    Raises
-    ------
-    DataError
-        No object was measured twice, or all replicates are the same.
-    ConfigError
-        `averaged` is no positive integer.
-    """
-    if isinstance(averaged, bool) or not isinstance(averaged, int) or averaged < 1:
-        raise ConfigError(f"averaged is {averaged!r}; a number of measurements, 1 or more")
-    squares, freedom = 0.0, 0
-    for group in replicates:
-        values = np.atleast_1d(np.asarray(group, dtype=np.float64))
-        values = values[~np.isnan(values)]
-        if not np.isfinite(values).all():
-            raise DataError(
-                "replicates hold infinity; numbers are needed, NaN where one is lacking"
-            )
-        if len(values) > 1:
-            squares += float(((values - values.mean()) ** 2).sum())
-            freedom += len(values) - 1
-    if freedom == 0 or not squares > 0:
-        raise DataError(
-            f"replicates have {freedom} degrees of freedom and a sum of squares of {squares:g}; "
-            "objects that were measured twice or more, with different results, are needed"
-        )
-    return ErrorVariance(squares / freedom / averaged, float(freedom))
 
 
 def type_or_trait(

@@ -77,6 +77,10 @@ class GaussianMixture(StoredMixture):
     shared : dict, optional
         What components have in common: ``{"covariance": [[0, 1]], "mean": [[0, 1], {2: 0, 3: 1}]}``
         for groups of one covariance, of equal means, and means on a line ``a + b t``, t given.
+    covariance_prior : bool, default False
+        Maximise the posterior under mclust's default prior (Fraley and Raftery 2007, J. Classif.
+        24:155), which keeps covariances from collapsing; not with `reg_covar` above 0.
+        ``lower_bound_`` is then that of the posterior; criteria stay those of the likelihood.
     assignment : {"soft", "hard"}, default "soft"
         hard gives each row to its likeliest component alone (classification EM), and
         ``lower_bound_`` then is the classification log-likelihood. Where components overlap its
@@ -163,6 +167,7 @@ class GaussianMixture(StoredMixture):
         frozen: Any = None,
         shared: Any = None,
         assignment: str = "soft",
+        covariance_prior: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -186,6 +191,7 @@ class GaussianMixture(StoredMixture):
         self.frozen = frozen
         self.shared = shared
         self.assignment = assignment
+        self.covariance_prior = covariance_prior
 
     def fit(
         self,

@@ -20,7 +20,7 @@ from gmm_dask.store.model import load_model, save_model
 WORDS = (
     *("n_components", "covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params"),
     *("warm_start", "verbose", "verbose_interval", "missing", "compute_dtype"),
-    "assignment",
+    *("assignment", "covariance_prior"),
 )
 PARTS = ("mixture", "words", "fitted", "feature_names", "random_state", "extra", "groups")
 LATER = {"groups": None}

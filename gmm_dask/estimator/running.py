@@ -48,6 +48,7 @@ def grid_of(model: Any, seed: int, n_init: int, layout: RowLayout, shape: Shape)
         law=law_of(model.weights),
         held=held_of(model.frozen, model.shared),
         temperature=TEMPERATURES[model.assignment],
+        covariance_prior=bool(model.covariance_prior),
     )
 
 
@@ -71,6 +72,7 @@ def words_of(candidate: Candidate, grid: Grid) -> dict[str, Any]:
         **compound_words(grid.shape),
         "weights": law_word(grid.law),
         "assignment": "soft" if grid.temperature else "hard",
+        "covariance_prior": grid.covariance_prior,
     }
 
 

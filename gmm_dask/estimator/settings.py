@@ -42,9 +42,9 @@ def _real(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; a finite number of at least 0 is needed")
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
-        raise ConfigError(f"{name} is {value!r}; one of {', '.join(allowed)} is needed")
+        raise ConfigError(f"{name} is {value!r}; one of {', '.join(map(str, allowed))} is needed")
 
 
 def _integers(name: str, values: Any) -> None:
@@ -67,7 +67,7 @@ def _share(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; a share of the rows between 0 and 1 is needed")
 
 
-def _among(*allowed: str) -> Callable[[str, Any], None]:
+def _among(*allowed: Any) -> Callable[[str, Any], None]:
     return lambda name, value: _one_of(name, value, allowed)
 
 
@@ -106,6 +106,7 @@ RULES: dict[str, Callable[[str, Any], None]] = {
     "compute_dtype": _among("float64", "float32"),
     "weights": _is_law,
     "assignment": _among("soft", "hard"),
+    "covariance_prior": _among(True, False),
 }
 
 

@@ -98,7 +98,7 @@ class Given(NamedTuple):
 
 def along_lines(mixture: Mixture, held: Held) -> IntArray:
     """Return the order (K,) in which a start's components lie along their lines as they should."""
-    order = np.arange(mixture.n_components)
+    order = np.arange(len(mixture.params.means))
     for line in held.lines:
         if line.n_free > 1:
             of = np.array(line.components)
@@ -128,7 +128,7 @@ def matched(mixture: Mixture, means: FloatArray) -> IntArray:
     Places of NaN take the other components as they come. Distances are in standard deviations of
     all rows.
     """
-    K = mixture.n_components
+    K = len(mixture.params.means)
     known = np.asarray(~np.isnan(means).any(axis=1))
     if known.all() or not known.any():
         return np.arange(K)

@@ -44,7 +44,8 @@ def is_acceptable(mixture: Mixture, before: float, bound: float, answer: EStepSu
     answer : EStepSums
         The sums of the pass at the leap.
     """
-    fewest = float(answer.count.sum(axis=0).min())
+    count = np.delete(answer.count.sum(axis=0), mixture.kept)  # what is held cannot collapse
+    fewest = float(count.min(initial=np.inf))
     return before <= bound <= before + COLLAPSE and fewest > mixture.n_columns
 
 

@@ -12,6 +12,7 @@ from gmm_dask.kernels import table
 from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture, Prepared
 from gmm_dask.observed import Observer
+from gmm_dask.row_groups import some_of
 
 
 class Assigned(NamedTuple):
@@ -61,7 +62,7 @@ def assign(prepared: Prepared | Observer, rows: RowShare | None, block: Block) -
 def _with_values(rows: Observed) -> Observed:
     """Return the rows with at least one value."""
     some = ~np.isnan(rows.values).all(axis=1)
-    return Observed(rows.values[some], *(None if p is None else p[some] for p in rows[1:]))
+    return some_of(rows, some)
 
 
 def _assign_observed(observer: Observer, rows: Observed) -> Assigned:

@@ -15,9 +15,10 @@ import numpy as np
 
 from gmm_dask import draws
 from gmm_dask.blocks import Block, FloatArray, Frame
-from gmm_dask.folds.assign import pairwise
 from gmm_dask.folds.rows import RowShare, observed
 from gmm_dask.folds.sample import smallest
+from gmm_dask.kernels import table
+from gmm_dask.kernels.types import GaussianPrepared
 from gmm_dask.stats import Fold
 
 TILE = 4096
@@ -37,7 +38,7 @@ class Drawn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Candidates(Fold[None, Drawn, Drawn]):
+class Candidates(Fold[table.Ready, Drawn, Drawn]):
     """One round: the cost of the candidates and the rows drawn next, in a single pass.
 
     The paper draws a row with probability ``size * d^2 / cost`` and needs the cost first. Here
@@ -68,33 +69,39 @@ class Candidates(Fold[None, Drawn, Drawn]):
     round: int
     rows: RowShare | None = None
 
-    def prepare(self) -> None:
-        """Nothing is needed."""
+    def prepare(self) -> table.Ready:
+        """Choose the kernel of nearest candidates."""
+        m = len(self.centres)
+        scales = self.frame.shift, self.frame.scale
+        round_ones = GaussianPrepared(
+            "spherical", *scales, np.ascontiguousarray(self.centres), np.ones(m), np.zeros(m)
+        )
+        return table.ready_nearest(round_ones, self.metric)
 
-    def measure(self, prepared: None, block: Block) -> Drawn:  # noqa: ARG002
+    def measure(self, prepared: table.Ready, block: Block) -> Drawn:
         """Return cost, counts and the most likely draws of one block."""
         m, D = self.centres.shape
         drawn = Drawn(np.zeros(()), np.zeros(m), np.empty(0), np.empty((0, D)))
         for lo in range(0, len(block), TILE):
             tile = Block(block.values[lo : lo + TILE], block.start + lo)
-            drawn = self.merge(drawn, self._tile(tile))
+            drawn = self.merge(drawn, self._tile(prepared, tile))
         return drawn
 
-    def _tile(self, tile: Block) -> Drawn:
+    def _tile(self, prepared: table.Ready, tile: Block) -> Drawn:
         hi = tile.start + len(tile)
         uniform = draws.uniform(self.seed, f"k-means|| {self.round}", self.restart, tile.start, hi)
         if self.rows is not None:
             uniform = uniform[self.rows.mask(tile)]
         found = observed(self.rows, tile)
         rows, weight = self.frame.forward(found.values), found.sample_weight
-        distance = pairwise(rows, self.centres, self.metric)
-        nearest = distance.min(axis=1, initial=np.inf)
+        assigned = table.assign(prepared, found.values)
+        nearest = np.maximum(-assigned.log_prob_norm, 0.0)
         if weight is not None:
             nearest = nearest * weight
         with np.errstate(divide="ignore", invalid="ignore"):
             key = np.where(nearest > 0, uniform / nearest, np.inf)
         kept = smallest(key, self.kept)
-        count = np.bincount(distance.argmin(axis=1), weight, minlength=len(self.centres))
+        count = np.bincount(assigned.label, weight, minlength=len(self.centres))
         return Drawn(np.asarray(nearest.sum()), count.astype(np.float64), key[kept], rows[kept])
 
     @property
@@ -117,9 +124,9 @@ class Candidates(Fold[None, Drawn, Drawn]):
         return stats._replace(key=stats.key[drawn], rows=stats.rows[drawn])
 
     def working_bytes(self, rows: int) -> int:
-        """Return the bytes of one tile's distances."""
+        """Return the bytes of the kernel, and of one tile's rows and distances."""
         m, D = self.centres.shape
-        return int(8 * min(rows, TILE) * (2 * m + 4 * D))
+        return int(table.working_bytes("spherical", m, D) + 8 * min(rows, TILE) * (6 + 4 * D))
 
     @property
     def stats_bytes(self) -> int:

@@ -8,6 +8,7 @@ from gmm_dask.blocks import Block
 from gmm_dask.folds.rows import RowShare, compute_dtype_of, is_plain, observed, select
 from gmm_dask.kernels import table
 from gmm_dask.kernels.annealed import ready_at, unit_of
+from gmm_dask.kernels.near import near_bytes
 from gmm_dask.kernels.noisy import working_bytes
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.measuring import observer_of
@@ -70,6 +71,8 @@ class EStep(Fold[table.Ready | Observer, EStepSums, EStepSums]):
         kind = self.mixture.family.covariance_type
         K, D = self.mixture.n_components, self.mixture.n_columns
         tile = table.working_bytes(kind, K, D) + 2 * self.stats_bytes
+        if is_plain(self.rows):
+            tile += near_bytes(kind, K, D, rows)
         return tile + observed_bytes(self.mixture, self.rows, rows)
 
     @property

@@ -92,17 +92,22 @@ def key_of(task: str, model: Layout, rows: npt.NDArray[Any], hard: bool) -> Key:
         projected=0 if task in ("log_prob", "moments") else method.projected,
         metric=method.metric,
         compute=method.compute,
+        near=method.row == "near",
     )
 
 
 def call(key: Key, model: Layout, piece: Piece, **arrays: npt.NDArray[Any]) -> None:
-    """Run one pass over a piece; `arrays` are named as in the table of addresses."""
+    """Run one pass over a piece; `arrays` are named as in the table of addresses.
+
+    Of those that are not given, counts are those of whole tiles.
+    """
     A = len(model.means)
-    arrays |= {
+    own = {
         "rows": piece.rows,
         "scratch": aligned((scratch_size(key, A),), REAL_DTYPES[key.compute], fill=None),
         "counts": np.array([len(piece.rows), piece.valid, A], dtype=np.int64),
     }
+    arrays = own | arrays
     found = model.addresses | {name: array.ctypes.data for name, array in arrays.items()}
     table = np.array([found.get(name, 0) for name in TABLE], dtype=np.uintp)
     function(key)(table.ctypes.data)

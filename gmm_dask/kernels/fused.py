@@ -19,6 +19,7 @@ from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
 from gmm_dask.kernels.layout import Layout, layout
 from gmm_dask.kernels.native.values import LANES
+from gmm_dask.kernels.near import Near, sums_of
 from gmm_dask.kernels.single import from_tiles, lost_of_constants
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared, zero_sums
 from gmm_dask.kernels.unpack import empty_sums, moments_of
@@ -38,6 +39,8 @@ class Model:
         Give each row to its likeliest component alone.
     metric : (D, m), optional
         Give each row to the component of the nearest mean in this metric.
+    near : Near, optional
+        By which rows without weights are summed, where components are many.
     """
 
     prepared: GaussianPrepared
@@ -45,6 +48,7 @@ class Model:
     layout: Layout
     hard: bool = False
     metric: FloatArray | None = None
+    near: Near | None = None
 
     @property
     def single(self) -> bool:
@@ -53,8 +57,8 @@ class Model:
 
     @cached_property
     def exact(self) -> Model:
-        """The same in float64: for rows too far out for float32."""
-        return replace(self, layout=layout(self.prepared, self.log_weights))
+        """The same in float64, in whole tiles: for rows that need it (see `single`, `near`)."""
+        return replace(self, layout=layout(self.prepared, self.log_weights), near=None)
 
     def oracle(self, values: npt.NDArray[Any]) -> EStepSums:
         """Return the same sums of lost rows by wider arithmetic, or by plain NumPy."""
@@ -79,6 +83,9 @@ def e_step(model: Model, values: npt.NDArray[Any]) -> EStepSums:
     rows = checked(values, model.prepared.means.shape[1])
     if not len(rows):
         return zero_sums(model.prepared)
+    if model.near is not None:
+        found, missing = sums_of(model.near, rows)
+        return add(found, model.oracle(rows[missing])) if len(missing) else found
     key = key_of("e_step", model.layout, rows, model.hard)
     n_tiles = -(-len(rows) // key.tile)
     sums = empty_sums(key, model.layout)

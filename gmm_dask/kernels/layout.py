@@ -64,7 +64,12 @@ class Layout:
         return {key: value for key, value in self.__dict__.items() if key != "addresses"}
 
 
-def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "double") -> Layout:
+def layout(
+    prepared: GaussianPrepared,
+    log_weights: FloatArray,
+    compute: str = "double",
+    bounded: bool = True,
+) -> Layout:
     """Return the layout of a model.
 
     Parameters
@@ -73,6 +78,8 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "
     log_weights : (K,)
     compute : str
         "double", or "float" if float32 can represent the means and factors (see `single`).
+    bounded : bool
+        Whether to look for a projection that bounds densities.
 
     Raises
     ------
@@ -98,7 +105,8 @@ def layout(prepared: GaussianPrepared, log_weights: FloatArray, compute: str = "
         "centres": means + origin,
         "zeros": np.zeros(D + 1),
     }
-    method, more = components(prepared, form, alive, (arrays["constants"], means), compute)
+    places = (arrays["constants"], means)
+    method, more = components(prepared, form, alive, places, compute, bounded)
     return Layout(method, prepared, alive, offset, means, in_cache_lines(method, arrays | more))
 
 
@@ -150,6 +158,7 @@ def components(
     alive: IntArray,
     places: tuple[FloatArray, FloatArray],
     compute: str,
+    bounded: bool,
 ) -> tuple[Method, dict[str, FloatArray]]:
     """Return the method, and the arrays that depend on the form of the covariances.
 
@@ -162,7 +171,7 @@ def components(
     factor, D = prepared.factor, means.shape[1]
     if form == "full":
         factors = np.broadcast_to(factor, (len(prepared.means), D, D))[alive]
-        return full_components(constants, means, factors, compute)
+        return full_components(constants, means, factors, compute, bounded)
     method = choose(form, D, 0, compute)
     if form == "tied":
         whitened, shapes = means @ factor, np.full((len(alive), 1), 0.5)
@@ -175,11 +184,11 @@ def components(
 
 
 def full_components(
-    constants: FloatArray, means: FloatArray, factors: FloatArray, compute: str
+    constants: FloatArray, means: FloatArray, factors: FloatArray, compute: str, bounded: bool
 ) -> tuple[Method, dict[str, FloatArray]]:
     """Return the method for full components and the arrays it reads."""
     D = means.shape[1]
-    bounds = projection(constants, means, factors)
+    bounds = projection(constants, means, factors) if bounded else None
     method = choose("full", D, bounds.directions.shape[1] if bounds else 0, compute)
     if not method.lists:
         columns, rows = np.tril_indices(D)

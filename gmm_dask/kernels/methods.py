@@ -64,9 +64,12 @@ class Row(NamedTuple):
     most_columns: int
     tile: int
     """Rows at a time, so that a tile stays in the cache; float32 tiles have twice as many."""
+    least_components: int = 0
+    most_components: int = MANY
 
 
 ROWS = (
+    Row("near", ("full",), 4, MANY, 64, 160, 3000),
     Row("bounded", ("full",), 8, MANY, 256),
     Row("unrolled", ("full",), 1, 24, 128),
     Row("lists", ("full",), 25, MANY, 256),
@@ -98,7 +101,9 @@ class Method(NamedTuple):
         return self.row != "unrolled"
 
 
-def choose(form: str, n_columns: int, projected: int, compute: str = "double") -> Method:
+def choose(
+    form: str, n_columns: int, projected: int, compute: str = "double", n_components: int = 1
+) -> Method:
     """Return the method of the first row of the table that fits.
 
     Parameters
@@ -107,9 +112,12 @@ def choose(form: str, n_columns: int, projected: int, compute: str = "double") -
         Directions along which bounds dismiss enough; 0 if none do.
     compute : str
         "double" or "float".
+    n_components : int
+        1 where rows are met in the order in which they come: all but soft E-steps without weights.
     """
     for row in ROWS:
         fits = form in row.forms and row.least_columns <= n_columns <= row.most_columns
+        fits = fits and row.least_components <= n_components <= row.most_components
         if fits and (projected or row.name != "bounded"):
             along = projected if row.name == "bounded" else 0
             tile = row.tile * DOUBLE.bits // REALS[compute].bits

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.kernels import reference
 from gmm_dask.kernels.call import call, checked, key_of, pieces
+from gmm_dask.kernels.densities import whole_tiles
 from gmm_dask.kernels.fused import Model, lost_rows
-from gmm_dask.kernels.layout import Layout
 from gmm_dask.kernels.native.values import LANES
-from gmm_dask.kernels.types import GaussianPrepared
 
 
 class Assignments(NamedTuple):
@@ -29,34 +28,12 @@ class Assignments(NamedTuple):
     """(n,) of the responsibilities, nats."""
 
 
-def _whole_tiles(n: int, tile: int, *shape: int) -> FloatArray:
-    """Return room for n rows of results and for the padding of the last tile."""
-    return np.empty((-(-n // tile) * tile, *shape))
-
-
-def log_prob(prepared: GaussianPrepared, model: Layout, values: npt.NDArray[Any]) -> FloatArray:
-    """Return the log density (n, K) of each row under each component, at least -1e300.
-
-    Parameters
-    ----------
-    model : Layout
-        For log weights of 0.
-    """
-    rows = checked(values, prepared.means.shape[1])
-    key = key_of("log_prob", model, rows, hard=False)
-    result = _whole_tiles(len(rows), key.tile, len(prepared.means))
-    for piece in pieces(rows, key.tile):
-        call(key, model, piece, out=result[piece.start :])
-    result += model.offset
-    return result[: len(rows)]
-
-
 def _sweep(task: str, model: Model, rows: npt.NDArray[Any], *shape: int) -> tuple[Any, ...]:
     """Return the task's output, row maxima, totals, entropies and the lost rows' numbers."""
     key = key_of(task, model.layout, rows, model.hard)
     n = len(rows)
-    out = _whole_tiles(n, key.tile, *shape)
-    top, total, entropy = (_whole_tiles(n, key.tile) for _ in range(3))
+    out = whole_tiles(n, key.tile, *shape)
+    top, total, entropy = (whole_tiles(n, key.tile) for _ in range(3))
     bits = np.empty(len(top) // LANES, dtype=np.uint8)
     for piece in pieces(rows, key.tile):
         here = slice(piece.start, None)
@@ -69,6 +46,7 @@ def _sweep(task: str, model: Model, rows: npt.NDArray[Any], *shape: int) -> tupl
 
 def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     """Return log densities (n,) under the mixture and responsibilities (n, K)."""
+    model = model if model.near is None else model.exact
     rows = checked(values, model.prepared.means.shape[1])
     K, alive = len(model.prepared.means), model.layout.alive
     out, top, total, _, lost = _sweep("resp", model, rows, len(alive))
@@ -86,6 +64,7 @@ def posterior(model: Model, values: npt.NDArray[Any]) -> tuple[FloatArray, Float
 
 def assign(model: Model, values: npt.NDArray[Any]) -> Assignments:
     """Return each row's likeliest component, its probability, and the row's log density."""
+    model = model if model.near is None else model.exact
     rows = checked(values, model.prepared.means.shape[1])
     out, top, total, entropy, lost = _sweep("assign", model, rows)
     label = model.layout.alive[out.astype(np.int64)]

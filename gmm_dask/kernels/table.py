@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels import fused, rows, weighted
+from gmm_dask.kernels import densities, fused, rows, weighted
 from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
+from gmm_dask.kernels.near import error_bound, near_of
 from gmm_dask.kernels.rows import Assignments
 from gmm_dask.kernels.single import KEPT_DOUBLE, kept_double, refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
@@ -63,6 +64,10 @@ def ready(
     if compute_dtype == "float32":
         refuse_coarse(prepared, log_weights)
     single = compute_dtype == "float32" and not kept_double(prepared)
+    near = None if hard or single else near_of(prepared, log_weights)
+    if near is not None:
+        base = layout(prepared, log_weights, bounded=False)
+        return Ready(prepared, log_weights, base, near=near)
     of_tiles = (single_layout if single else layout)(prepared, log_weights)
     return Ready(prepared, log_weights, of_tiles, hard)
 
@@ -127,7 +132,7 @@ def e_step_many(
 
 def log_prob(prepared: GaussianPrepared, values: npt.NDArray[Any]) -> FloatArray:
     """Return the log density (n, K) of each row under each component, at least -1e300."""
-    return rows.log_prob(prepared, layout(prepared, np.zeros(len(prepared.means))), values)
+    return densities.log_prob(prepared, layout(prepared, np.zeros(len(prepared.means))), values)
 
 
 def log_prob_norm(
@@ -173,6 +178,14 @@ def working_bytes(covariance_type: str, n_components: int, n_columns: int) -> in
 def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that will be used (see `methods`), for a record."""
     model = ready(prepared, np.zeros(len(prepared.means)), compute_dtype=compute_dtype)
+    return describe_ready(model, compute_dtype)
+
+
+def describe_ready(model: Ready, compute_dtype: str = "float64") -> str:
+    """Return the name of the row of the table that a model uses, for a record."""
+    if model.near is not None:
+        bound = error_bound(*model.layout.means.shape)
+        return f"near full, at most {bound:.1e} nats per row skipped"
     method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""
     if compute_dtype == "float32":

@@ -36,6 +36,7 @@ def e_step(model: Model, values: npt.NDArray[Any], sample_weight: FloatArray) ->
     EStepSums
         Of which `n_rows` is the sum of the weights.
     """
+    model = model if model.near is None else model.exact
     rows = checked(values, model.prepared.means.shape[1])
     sample_weight = np.asarray(sample_weight, dtype=np.float64)
     largest = sample_weight.max(initial=0.0)

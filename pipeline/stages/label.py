@@ -94,7 +94,7 @@ _WORDS: Mapping[str, tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]] 
 }
 
 OUTLIER = "outlier"
-WORDS = (*_WORDS, OUTLIER, RESPONSIBILITIES, *EXPECTED)
+WORDS = (*_WORDS, RESPONSIBILITIES, *EXPECTED)
 """What ``output.columns`` may ask for here."""
 
 
@@ -215,6 +215,7 @@ def _expected_names(word: str, names: Sequence[str]) -> list[str]:
 def _known(word: str) -> tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]:
     if word not in _WORDS:
         raise ConfigError(
-            f"output.columns: {word} is not written by this version; {', '.join(WORDS)} are"
+            f"output.columns: {word} is not written by this version; "
+            f"{', '.join((*WORDS, OUTLIER))} are"
         )
     return _WORDS[word]

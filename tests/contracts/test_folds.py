@@ -18,6 +18,7 @@ from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.compare import Compare
 from gmm_dask.folds.confusion import Confusion
 from gmm_dask.folds.e_step import EStep
+from gmm_dask.folds.farthest import Farthest
 from gmm_dask.folds.information import Information
 from gmm_dask.folds.overlap import Overlap
 from gmm_dask.folds.profile import Profiled
@@ -63,6 +64,8 @@ FOLDS = {
     "information share": Information(OTHER, SHARE),
     "nearest": NearestCentre(MIXTURE, np.eye(D)),
     "nearest share": NearestCentre(MIXTURE, np.eye(D), SHARE),
+    "farthest": Farthest(mixture_near(X, "spherical", K), np.eye(D), 50),
+    "farthest share": Farthest(mixture_near(X, "spherical", K), np.eye(D), 50, SHARE),
     "random": RandomResp(MIXTURE, 3, 1),
     "random share": RandomResp(MIXTURE, 3, 1, SHARE),
     "candidates": Candidates(frame_of(X), MIXTURE.params.means, np.eye(D), 8, 3, 1, 0),

@@ -12,7 +12,7 @@ from scipy.stats import binom, chi2, multivariate_normal, norm
 
 from gmm_dask import GaussianMixture, density_levels, goodness_of_fit
 from gmm_dask.blocks import RowLayout
-from gmm_dask.diagnostics.goodness import component_shape
+from gmm_dask.diagnostics.shapes import component_shape
 from gmm_dask.diagnostics.shares import tail_share
 from gmm_dask.errors import ConfigError
 from gmm_dask.folds.rows import RowShare

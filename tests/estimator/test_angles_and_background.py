@@ -171,3 +171,19 @@ def test_restarts_compete_on_samples():
     found = fit_many(X[:, :2], 3, n_init=4, circular={1: 360}, random_state=0, tol=1e-3)
     assert len(found.result.candidates[0].restarts) == 4
     assert any(restart.dropped for restart in found.result.candidates[0].restarts)
+
+
+@pytest.mark.parametrize("words", [{}, {"background": "uniform"}])
+def test_a_fit_begins_at_given_means(words):
+    X, _ = mixed(300, K=2)
+    at = np.array([[0.0, 10.0], [0.0, 120.0 + 360.0]])  # a turn more is the same angle
+    words = {**words, "circular": {1: 360}, "means_init": at, **QUICK}
+    model = GaussianMixture(2, **words).fit(X[:, :2])
+    assert ((model.means_[:, 1] >= 0) & (model.means_[:, 1] < 360)).all()
+    one = GaussianMixture(2, **{**words, "max_iter": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one.fit(X[:, :2])
+    # the clusters lie at 0 and 133 degrees, 17 wide
+    away = np.abs((one.means_[:, 1, None] - [0.0, 133.2] + 180) % 360 - 180)
+    assert (away.min(axis=0) < 10).all()

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from gmm_dask import (
     ArraySource,
+    CheckpointError,
     GaussianMixture,
     Grid,
     LocalEngine,
@@ -272,6 +273,9 @@ def test_a_saved_model_and_a_checkpoint_hold_on(tmp_path):
     )
     np.testing.assert_array_equal(resumed.means_, whole.means_)
     np.testing.assert_array_equal(resumed.means_[0], given["means"][0])
+    with pytest.raises(CheckpointError, match="held"):
+        free = {**words, "frozen": {0: ["mean"]}}
+        GaussianMixture(3, max_iter=20, **free).fit(X, checkpoint=tmp_path / "c", resume="require")
     whole.save(tmp_path / "model.zarr")
     loaded = GaussianMixture.load(tmp_path / "model.zarr")
     assert loaded.n_parameters == whole.n_parameters

@@ -161,10 +161,11 @@ def test_a_law_that_does_not_take_a_k_is_refused_before_any_pass():
 def test_copies_begin_at_the_lowest_whatever_the_start():
     """A swapped labelling is an optimum of its own, and much worse: lambda would count downwards.
 
-    The best of a few starts of every kind has the lowest cluster as no copies.
+    The best of a few starts has the lowest cluster as no copies. (Of random rows, all four miss the
+    clusters, under free weights as well.)
     """
     x = copies(300, [0.6, 0.3, 0.1], spread=0.2, seed=8)
-    kinds = ("merging", "kmeans", "k-means||", "k-means++", "random_from_data")
+    kinds = ("merging", "kmeans", "k-means||", "k-means++")
     for kind in kinds:
         words = {"weights": "poisson", "init_params": kind, "n_init": 4, "random_state": 1}
         model = fit_many(x, K, "tied", **words).best

@@ -19,6 +19,7 @@ from gmm_dask import (
     RowLayout,
     RowShare,
     fit_many,
+    row_groups,
 )
 from gmm_dask.folds.e_step import EStep
 from gmm_dask.mixture import Mixture, m_step
@@ -109,6 +110,27 @@ def test_sums_are_those_of_each_group_under_its_own_mixture(noise, holes, weight
         np.testing.assert_allclose(getattr(total.moments, name), whole, rtol=1e-10, atol=1e-12)
     likelihood = sum(p.log_likelihood for p in parts)
     np.testing.assert_allclose(total.log_likelihood, likelihood, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_small_groups_together_are_groups_one_by_one(kind, monkeypatch):
+    rng = np.random.default_rng(2)
+    values = rng.normal(0, 1, (5000, 3)) + 3 * rng.integers(0, 2, 5000)[:, None]
+    values[0] = 1e160  # beyond what any density represents
+    mixture = mixture_near(values[1:], kind, 3, 1)
+    mixture = replace(mixture, weights=rng.dirichlet(np.ones(3), 40))
+    mixture.weights[5] = [1.0, 0.0, 0.0]
+    values[1:][rng.random((4999, 3)) < 0.1] = np.nan
+    rows = Observed(values, rng.uniform(0, 2, 5000), None, rng.integers(0, 40, 5000))
+    found = {}
+    for small in (0, 10**9):
+        monkeypatch.setattr(row_groups, "SMALL", small)
+        found[small] = Observer(mixture).e_step(rows)
+    together, apart = found[10**9], found[0]
+    np.testing.assert_allclose(together.count, apart.count, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(together.log_likelihood, apart.log_likelihood, rtol=1e-12)
+    for one, other in zip(together.moments, apart.moments, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
 def test_two_parts_are_the_whole_and_order_within_a_block_is_nothing():

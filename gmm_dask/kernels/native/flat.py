@@ -22,9 +22,9 @@ def load_flat(key: Key) -> str:
     """Return the stage that brings rows into the frame.
 
     Arguments of the emitted function: rows (tile, D), shift (padded), inverse_scale (padded) and
-    flat (tile, padded). See `tile.load_tile`.
+    flat (tile, padded); with `Key.near` ROWS, which may be fewer. See `tile.load_tile`.
     """
-    code = Code("load_flat", "rows shift inverse_scale flat")
+    code = Code("load_flat", "rows shift inverse_scale flat" + (" ROWS" if key.near else ""))
 
     def row(i: Int, _: list[Vec]) -> None:
         source = code.ptr("rows").at(i * key.n_columns, key.kind)
@@ -37,7 +37,7 @@ def load_flat(key: Key) -> str:
         if key.padded - j > LANES:
             flat.at(j + LANES, key.compute).store_as(key.compute, code.const(0.0))
 
-    code.loop(key.tile, row)
+    code.loop(code.integer("ROWS") if key.near else key.tile, row)
     return code.text()
 
 

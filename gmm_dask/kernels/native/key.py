@@ -36,6 +36,8 @@ class Key(NamedTuple):
     """"double" or "float": the numbers of tiles, densities and shares. Sums are float64."""
     weighted: bool = False
     """Multiply each row's shares by a weight of its own (e_step alone)."""
+    near: bool = False
+    """Rows come in runs that share a home, and components in slots (e_step alone; see `near`)."""
 
     @property
     def real(self) -> Real:

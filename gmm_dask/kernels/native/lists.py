@@ -7,7 +7,7 @@ from typing import Any
 
 from gmm_dask.kernels.native.addresses import Ptr
 from gmm_dask.kernels.native.code import Code
-from gmm_dask.kernels.native.values import BITS, LANES, Int, Mask, Vec
+from gmm_dask.kernels.native.values import BITS, LANES, Index, Int, Mask, Vec
 
 
 def positions() -> str:
@@ -23,7 +23,7 @@ def positions() -> str:
 
 def list_rows(
     code: Code,
-    n: int,
+    n: Index,
     choose: Callable[[Int, list[Vec]], tuple[Mask, list[Vec]]],
     index: Ptr,
     carry: Sequence[Vec] = (),
@@ -32,7 +32,7 @@ def list_rows(
 
     Parameters
     ----------
-    n : int
+    n : int or Int
         Rows of the tile.
     choose : callable
         Takes the number of the first row of a vector and the carried sums, returns which of the

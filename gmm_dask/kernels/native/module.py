@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gmm_dask.kernels.native.decide import decide
 from gmm_dask.kernels.native.density import density
 from gmm_dask.kernels.native.exact import exact
 from gmm_dask.kernels.native.flat import columns, load_flat, project
@@ -11,8 +12,10 @@ from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.lists import positions
 from gmm_dask.kernels.native.moments import moments
 from gmm_dask.kernels.native.multiply import squares, whiten_columns
+from gmm_dask.kernels.native.near import enter, reach
 from gmm_dask.kernels.native.outer import list_moments
 from gmm_dask.kernels.native.passes import Pass
+from gmm_dask.kernels.native.runs import run_of_runs
 from gmm_dask.kernels.native.softmax import labels, softmax
 from gmm_dask.kernels.native.tile import load_shares, load_tile, whiten
 from gmm_dask.kernels.native.values import Int, Vec
@@ -100,6 +103,9 @@ def stages(key: Key) -> dict[str, Callable[[], str]]:
         "winners": lambda: exact(key, "winners"),
         "survivors": lambda: exact(key, "survivors"),
         "everywhere": lambda: exact(key, "everywhere"),
+        "enter": lambda: enter(key),
+        "reach": lambda: reach(key),
+        "decide": lambda: decide(key),
         "squares": lambda: squares(key),
         "softmax": lambda: softmax(key),
         "labels": lambda: labels(key),
@@ -110,7 +116,7 @@ def stages(key: Key) -> dict[str, Callable[[], str]]:
 
 def module(key: Key) -> str:
     """Return the LLVM text of a module: its pass and the stages that this calls."""
-    parts = [run(key)]
+    parts = [run_of_runs(key) if key.near else run(key)]
     for name, make in stages(key).items():
         if any(f"@{name}(" in part for part in parts):
             parts.append(make())
@@ -118,4 +124,6 @@ def module(key: Key) -> str:
     vec = key.real.vec
     fma = f"declare {vec} {key.real.fma}({vec}, {vec}, {vec})\n"
     count = "declare i64 @llvm.ctpop.i64(i64)\n"
+    if "@llvm.sqrt" in text:
+        count += f"declare {vec} @llvm.sqrt.v{key.real.lanes}f64({vec})\n"
     return fma + count + (positions() if "@positions" in text else "") + text

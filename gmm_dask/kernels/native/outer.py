@@ -38,15 +38,18 @@ def list_moments(key: Key, form: str, name: str) -> str:
     Arguments of the emitted function: flat (tile, padded), centres (K, padded), constants (K),
     log_joint (K, tile; read by spherical alone), shares (K, tile), weight (tile), sums (K,
     list_size), work (2, PART, padded), index (tile + lanes) and K. The shares come out multiplied
-    by the weights. Shares below 2^-72 are left out of the moments, unless they were given.
+    by the weights. Shares below 2^-72 are left out of the moments, unless they were given. With
+    `Key.near` before K: which (K; the component of each slot), and behind it ROWS, at most a tile.
     """
-    arguments = "flat centres constants log_joint shares weight sums work index K"
+    arguments = "flat centres constants log_joint shares weight sums work index"
+    arguments += " which K ROWS" if key.near else " K"
     code = Code(name, arguments, real=key.real)
 
     def component(k: Int, _: list[Vec]) -> None:
-        sums = code.ptr("sums").at(k * list_size(form, key), "double")
+        of = code.ptr("which").number(k) if key.near else k
+        sums = code.ptr("sums").at(of * list_size(form, key), "double")
         count = weigh(code, key, form, k, sums)
-        centre = code.ptr("centres").at(k * key.padded)
+        centre = code.ptr("centres").at(of * key.padded)
         shares = code.ptr("shares").at(k * key.tile)
 
         def add() -> None:
@@ -77,7 +80,8 @@ def weigh(code: Code, key: Key, form: str, k: Int, sums: Ptr) -> Int:
 
     places = [0, LANES] if form == "spherical" else [0]
     start = opened(code, sums, places)
-    count, totals = list_rows(code, key.tile, choose, code.ptr("index"), start)
+    n = code.integer("ROWS") if key.near else key.tile
+    count, totals = list_rows(code, n, choose, code.ptr("index"), start)
     if key.real == DOUBLE:
         closed(sums, places, totals)
     else:

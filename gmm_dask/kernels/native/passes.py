@@ -16,7 +16,8 @@ from gmm_dask.kernels.native.values import LANES, Index, Int, Vec
 TABLE = (
     "rows", "shift", "inverse_scale", "origin", "factor", "parameters", "centres", "constants",
     "factors", "projection", "bounds", "zeros", "given", "sums", "scatter", "top", "total", "lost",
-    "out", "entropy", "scratch", "counts", "row_weights",
+    "out", "entropy", "scratch", "counts", "row_weights", "runs", "apart", "stretch", "loose",
+    "whites", "metric", "rough", "precisions", "places",
 )  # fmt: skip
 
 
@@ -26,7 +27,7 @@ def rooms(key: Key) -> dict[str, tuple[int, int]]:
     Every room is a whole number of cache lines where the tile is a multiple of 64.
     """
     T, D, lanes = key.tile, key.n_columns, key.real.lanes
-    found = {"log_joint": (T, 0), "shares": (0 if key.in_place else T, 0)}
+    found = {"log_joint": (T, T if key.near else 0), "shares": (0 if key.in_place else T, 0)}
     found |= dict.fromkeys(("top", "total", "weight", "entropy"), (0, T))
     found |= dict.fromkeys(("label", "level"), (0, T))
     found["tile"] = (0, key.padded * T)
@@ -35,6 +36,16 @@ def rooms(key: Key) -> dict[str, tuple[int, int]]:
         found |= {"flat": (0, key.padded * T), "projected": (0, key.projected * T)}
         found |= {"index": (0, (T + lanes) * (64 // key.real.bits))}
         found |= {"work": (0, max((key.padded + 1) * lanes, 2 * PART * key.padded))}
+    if key.near:
+        found |= {
+            "white": (0, key.padded * T),
+            "dist": (0, T),
+            "rest": (0, T),
+            "delta": (0, key.padded),
+        }
+        found |= {"gradient": (0, key.padded), "deltas": (0, key.padded * LANES)}
+        found |= {"found": (0, LANES)}
+        found |= {"list": (1, 2 * LANES), "which": (1, 2 * LANES)}
     return found
 
 

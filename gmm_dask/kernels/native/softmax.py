@@ -44,7 +44,7 @@ def softmax(key: Key) -> str:
         for value in entropy:
             code.ptr("entropy").store(i, value)
 
-    code.loop(key.tile, rows, step=lanes)
+    code.loop(code.integer("ROWS") if key.near else key.tile, rows, step=lanes)
     return code.text()
 
 

@@ -130,3 +130,24 @@ def test_quickstart(place: Workplace) -> None:
     assert len(manifest["candidates"]) == 2
     model = GaussianMixture.load(folder / "model.zarr")
     assert model.means_.shape[1] == 10
+
+
+def test_new_digits(place: Workplace) -> None:
+    """Digits drawn from the mixture of a latent space look like digits to their neighbours."""
+    from sklearn.datasets import load_digits
+    from sklearn.neighbors import NearestNeighbors
+
+    smaller = ("model.n_components=10", "model.n_init=2", "model.tol=1e-4")
+    manifest, folder = run(place, "digits_latent", *smaller)
+    drawn = pd.read_csv(folder / "sample" / "rows.csv").drop(columns="label").to_numpy()
+    assert drawn.shape == (50, 64)
+    assert "sample" in manifest["outputs"]
+    real = load_digits().data
+    near = NearestNeighbors(n_neighbors=2).fit(real)
+    to_real = near.kneighbors(drawn, 1)[0].mean()
+    between = near.kneighbors(real)[0][:, 1].mean()
+    shuffled = np.random.default_rng(0).permuted(real[:200], axis=0)
+    # a new digit is about as far from the nearest real one as those are from one another (some
+    # pixels off in its subspace); pixels drawn one by one are much farther
+    assert to_real < 1.5 * between
+    assert near.kneighbors(shuffled, 1)[0].mean() > 1.5 * to_real
