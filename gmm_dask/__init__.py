@@ -29,6 +29,7 @@ _HOMES = {
         "Ambiguity",
         "ambiguity",
         "ambiguity_from",
+        "certainty_fold",
         "rows_on_the_fence",
     ),
     "gmm_dask.diagnostics.goodness": (
@@ -59,7 +60,6 @@ _HOMES = {
     ),
     "gmm_dask.diagnostics.error_variance": ("ErrorVariance", "error_variance"),
     "gmm_dask.diagnostics.trait": ("TypeOrTrait", "type_or_trait"),
-    "gmm_dask.folds.certainty": ("Certainty",),
     "gmm_dask.angled": ("Shape", "shape_of"),
     "gmm_dask.blocks": ("ArraySource", "Block", "Frame", "Observed", "RowLayout", "Source"),
     "gmm_dask.cost": ("COST_MODEL", "machine_factor", "pass_seconds"),

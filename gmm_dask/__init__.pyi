@@ -27,6 +27,7 @@ from gmm_dask.diagnostics.error_variance import error_variance as error_variance
 from gmm_dask.diagnostics.fence import Ambiguity as Ambiguity
 from gmm_dask.diagnostics.fence import ambiguity as ambiguity
 from gmm_dask.diagnostics.fence import ambiguity_from as ambiguity_from
+from gmm_dask.diagnostics.fence import certainty_fold as certainty_fold
 from gmm_dask.diagnostics.fence import rows_on_the_fence as rows_on_the_fence
 from gmm_dask.diagnostics.goodness import Goodness as Goodness
 from gmm_dask.diagnostics.goodness import goodness_fold as goodness_fold
@@ -93,7 +94,6 @@ from gmm_dask.first_pass import find_frame as find_frame
 from gmm_dask.fit_many import FitMany as FitMany
 from gmm_dask.fit_many import fit_many as fit_many
 from gmm_dask.fits.stopping import passes_left as passes_left
-from gmm_dask.folds.certainty import Certainty as Certainty
 from gmm_dask.folds.columns import ColumnStats as ColumnStats
 from gmm_dask.folds.information import Information as Information
 from gmm_dask.folds.rows import RowShare as RowShare

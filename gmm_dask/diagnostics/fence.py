@@ -19,6 +19,7 @@ from gmm_dask.diagnostics.goodness import check_shape
 from gmm_dask.diagnostics.levels import density_levels
 from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.folds.certainty import EDGES, Certainty, CertaintySums, bins_of
+from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.score import posterior
 from gmm_dask.inputs import is_lazy
 from gmm_dask.mixture import Mixture
@@ -201,10 +202,17 @@ def ambiguity(
     check_share("threshold", threshold)
     found = fitted(model)
     mixture = found.mixture_
-    check_shape(mixture, "ambiguity")
     with opened(found, X, sample_weight, noise) as data:
-        sums = data.ask(Certainty(mixture, threshold, data.rows), mixture)
+        sums = data.ask(certainty_fold(mixture, threshold, data.rows), mixture)
     return ambiguity_from(mixture, sums, threshold, seed)
+
+
+def certainty_fold(
+    mixture: Mixture, threshold: float = AMBIGUOUS, rows: RowShare | None = None
+) -> Certainty:
+    """Return the question of `ambiguity`; raise ConfigError where it cannot be asked."""
+    check_shape(mixture, "ambiguity")
+    return Certainty(mixture, threshold, rows)
 
 
 def ambiguity_from(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gmm_dask import (
-    Certainty,
     ConfigError,
     Engine,
     Fold,
@@ -20,6 +19,7 @@ from gmm_dask import (
     Source,
     ambiguity_from,
     batch,
+    certainty_fold,
     check_question,
     errors_from,
     goodness_fold,
@@ -192,7 +192,7 @@ def _tails(subject: Subject) -> tuple[Fold[Any, Any, Any], Answer]:
 
 
 def _ambiguity(subject: Subject, threshold: float) -> tuple[Fold[Any, Any, Any], Answer]:
-    fold = Certainty(subject.mixture, threshold, subject.rows)
+    fold = certainty_fold(subject.mixture, threshold, subject.rows)
     return fold, lambda answer: ambiguity_from(subject.mixture, answer, threshold)
 
 
