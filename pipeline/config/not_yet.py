@@ -25,10 +25,6 @@ def _is(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _holds(word: str) -> Callable[[Any], bool]:
-    return lambda value: word in value
-
-
 LATER = (
     Later("model.components", _given, "components for droplets"),
     Later("model.copies", _given, "components for droplets"),
@@ -36,11 +32,8 @@ LATER = (
     Later("model.linkage", _given, "components for droplets"),
     Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
     Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
-    Later("output.columns", _holds("outlier"), "column outlier"),
+    Later("diagnose.concentration", _given, "components for droplets"),
 )
-
-# A section that arrives later is off, although the schema gives it defaults.
-OFF = {"diagnose": "diagnosing of what a fit means"}
 
 
 def missing_features(config: Config) -> Iterator[Problem]:
@@ -50,12 +43,3 @@ def missing_features(config: Config) -> Iterator[Problem]:
         section = getattr(config, above[0]) if above else config
         if section is not False and asks(getattr(section, key)):
             yield Problem(tuple(path.split(".")), f"this version has no {what} yet; take it out")
-    for key, what in OFF.items():
-        if key in config.model_fields_set and getattr(config, key) is not False:
-            sentence = f"this version has no {what} yet; take it out, or write {key}: false"
-            yield Problem((key,), sentence)
-
-
-def without_missing(config: Config) -> Config:
-    """Switch off the sections that this version cannot run."""
-    return config.model_copy(update=dict.fromkeys(OFF, False))

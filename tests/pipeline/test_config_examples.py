@@ -145,7 +145,7 @@ def test_gaia():
                 "model.copies",
                 "model.weight_tail",
                 "model.linkage",
-                "diagnose",
+                "diagnose.concentration",
             ],
         ),
     ],
