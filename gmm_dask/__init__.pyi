@@ -61,6 +61,11 @@ from gmm_dask.diagnostics.trait import TypeOrTrait as TypeOrTrait
 from gmm_dask.diagnostics.trait import type_or_trait as type_or_trait
 from gmm_dask.drive import Interrupted as Interrupted
 from gmm_dask.drive import PassDone as PassDone
+from gmm_dask.droplets import Concentrations as Concentrations
+from gmm_dask.droplets import concentrations_of as concentrations_of
+from gmm_dask.droplets import droplet_concentrations as droplet_concentrations
+from gmm_dask.droplets import fit_droplets as fit_droplets
+from gmm_dask.droplets import start_of_droplets as start_of_droplets
 from gmm_dask.engine.base import Engine as Engine
 from gmm_dask.engine.base import PassRecord as PassRecord
 from gmm_dask.engine.dask_engine import DaskEngine as DaskEngine
@@ -100,6 +105,7 @@ from gmm_dask.folds.rows import RowShare as RowShare
 from gmm_dask.folds.sample import Sample as Sample
 from gmm_dask.group_names import GroupNames as GroupNames
 from gmm_dask.kernels.near import skipped_bound as skipped_bound
+from gmm_dask.laws.droplets import Droplets as Droplets
 from gmm_dask.laws.named import law_of as law_of
 from gmm_dask.laws.named import law_word as law_word
 from gmm_dask.machine import machine_facts as machine_facts

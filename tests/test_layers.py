@@ -34,6 +34,7 @@ ROOMS = {
     "inputs": 11,
     "estimator": 11,
     "fit_many": 11,
+    **dict.fromkeys(("droplet_figures", "droplet_start", "droplets"), 11),
     "frames": 11,
     "diagnostics": 11,  # takes what the estimator takes, which knows nothing of it
     "": 12,  # gmm_dask/__init__.py knows all public names

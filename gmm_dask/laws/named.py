@@ -10,6 +10,7 @@ import numpy as np
 
 from gmm_dask.errors import ConfigError
 from gmm_dask.laws.base import WeightLaw
+from gmm_dask.laws.droplets import Droplets
 from gmm_dask.laws.genotypes import Binomial, HardyWeinberg
 from gmm_dask.laws.held import HeldWeights
 from gmm_dask.laws.poisson import Poisson, ZeroInflatedPoisson
@@ -17,7 +18,7 @@ from gmm_dask.laws.simple import Dirichlet, Equal, Fixed, Free
 
 LAWS: tuple[type, ...] = (
     *(Free, Equal, Fixed, Dirichlet, Poisson, ZeroInflatedPoisson, Binomial, HardyWeinberg),
-    HeldWeights,
+    *(HeldWeights, Droplets),
 )
 """Classes that files may hold."""
 

@@ -26,13 +26,8 @@ def _is(*words: str) -> Callable[[Any], bool]:
 
 
 LATER = (
-    Later("model.components", _given, "components for droplets"),
-    Later("model.copies", _given, "components for droplets"),
-    Later("model.weight_tail", _given, "components for droplets"),
-    Later("model.linkage", _given, "components for droplets"),
     Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
     Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
-    Later("diagnose.concentration", _given, "components for droplets"),
 )
 
 

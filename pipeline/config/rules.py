@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gmm_dask import ConfigError, law_of
-from pipeline.config import angle_rules, cluster_rules, column_rules
+from pipeline.config import angle_rules, cluster_rules, column_rules, droplet_rules
 from pipeline.config.reader import Path, Problem
 from pipeline.config.schema import Config
 
@@ -227,6 +227,7 @@ RULES = (
     *(Rule(keys, against) for keys, against in cluster_rules.RULES),
     *(Rule(keys, against) for keys, against in column_rules.RULES),
     *(Rule(keys, against) for keys, against in angle_rules.RULES),
+    *(Rule(keys, against) for keys, against in droplet_rules.RULES),
 )
 
 

@@ -14,6 +14,7 @@ from gmm_dask import (
     shape_of,
 )
 from pipeline.config import Config
+from pipeline.run.droplet_grid import droplet_grid
 from pipeline.run.layouts import noise_of
 from pipeline.sources import SourceSpec, Table, open_table
 
@@ -59,6 +60,8 @@ def grid_of(config: Config, layout: RowLayout | None = None, names: tuple[str, .
     """
     model, select = config.model, config.select
     rows = RowShare.all_rows(layout)
+    if model.components == "ddpcr":
+        return droplet_grid(config, rows)
     if select.criterion == "held_out":
         seed, share = model.random_state, select.held_out
         layout = rows.layout if rows is not None else None

@@ -20,6 +20,7 @@ from gmm_dask import (
     as_table,
     run_grid,
     spool,
+    start_of_droplets,
 )
 from pipeline.config import Config
 from pipeline.run.asked import checkpoint_of, grid_of
@@ -129,7 +130,7 @@ def fit(
             source,
             grid,
             engine,
-            given=given,
+            given=start_of_droplets(engine, source, grid) if config.model.components else given,
             checkpoint=replace(checkpoint_of(config, resume), rests_on=rests_on),
             watch=watch,
             on_resume=on_resume,

@@ -15,6 +15,7 @@ from pipeline.report.panels import Composition, Histogram, Passes
 from pipeline.report.parts import Dropped, OutputFile, Run
 from pipeline.run import lacking
 from pipeline.run import results as made
+from pipeline.run.droplets import well_facts
 from pipeline.run.fitting import Fitted
 from pipeline.run.groups import law_facts
 from pipeline.run.ignoring import errors_ignored
@@ -61,7 +62,14 @@ def build_results(
     facts = made.source_facts(fitted, shown, manifest["source"])
     return Results(
         run=_run(fitted, engine, manifest),
-        source=replace(facts, rows=(*lacking.row_facts(fitted, shown), *law_facts(fitted))),
+        source=replace(
+            facts,
+            rows=(
+                *lacking.row_facts(fitted, shown),
+                *law_facts(fitted),
+                *well_facts(manifest.get("concentrations", [])),
+            ),
+        ),
         candidates=made.candidate_rows(fitted),
         chosen=fitted.chosen,
         criterion=config["select"]["criterion"],

@@ -29,6 +29,7 @@ from pipeline.report import (
     widths_text,
 )
 from pipeline.run.diagnosing import Diagnosis, diagnose, subject_of, summary_of, write_diagnosis
+from pipeline.run.droplets import concentration_rows
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
 from pipeline.run.groups import weight_rows
@@ -66,6 +67,9 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
         outputs["weights"] = _written(weights, folder / "weights.csv")
     outputs |= write_sample(config, fitted)
     changes = _facts(fitted) | {"outputs": outputs}
+    if wells := concentration_rows(config, fitted, engine):
+        outputs["concentrations"] = _written(wells, folder / "concentrations.csv")
+        changes["concentrations"] = wells
     record = None
     if config.output:
         record, result = write_assignments(

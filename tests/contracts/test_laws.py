@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmm_dask import tree
+from gmm_dask.laws.droplets import Droplets
 from gmm_dask.laws.genotypes import Binomial, HardyWeinberg
 from gmm_dask.laws.named import law_of, law_word
 from gmm_dask.laws.poisson import Poisson, ZeroInflatedPoisson
@@ -28,6 +29,9 @@ LAWS = [
     (Binomial(2), 3),
     (HardyWeinberg(), 3),
     (HardyWeinberg(inbreeding=True), 3),
+    (Droplets(), 4),
+    (Droplets((1, 1), linkage="none"), 4),
+    (Droplets((1,)), 2),
 ]
 laws = pytest.mark.parametrize(("law", "K"), LAWS, ids=[f"{law} {K}" for law, K in LAWS])
 

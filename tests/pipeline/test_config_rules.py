@@ -38,18 +38,38 @@ def test_what_comes_later_is_refused_in_one_sentence(override, said):
     assert line.startswith(f"--set {override}: this version has {said}; take it out")
 
 
-def test_droplets_are_refused_with_every_key_they_bring():
-    text = (
-        "source: {path: x, columns: [f, h], group: well}\nmodel:\n  components: ddpcr\n"
-        "  copies: {f: 0..1, h: 0..1}\n  weights: poisson\n  weight_tail: lumped\n"
-        "  linkage: free\n  weights_by: group\n"
-        "diagnose: {concentration: {partition_volume: 0.91 nL, dilution: 1}}\n"
-    )
+DROPLETS = (
+    "source: {{path: x, columns: [f, h], group: well{source}}}\nmodel:\n  components: ddpcr\n"
+    "  copies: {copies}\n  weights_by: group\n{model}"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "copies", "model", "said"),
+    [
+        ("", "{f: 0..1}", "", "needs the columns of source.columns, all of them"),
+        ("", "{f: 1..2, h: 0..1}", "", "f: copies run from 0"),
+        ("", "{f: 0..1, h: 0..1}", "  weights: equal\n", "ddpcr has poisson weights"),
+        ("", "{f: 0..1, h: 0..1}", "  assignment: hard\n", "does not go with assignment"),
+        ("", "{f: 0..1, h: 0..1}", "  covariance_type: spherical\n", "spherical"),
+        ("", "{f: 0..1, h: 0..1}", "  missing: marginalize\n", "missing: marginalize"),
+        (", noise: {std: '{column}_e'}", "{f: 0..1, h: 0..1}", "", "does not go with source.noise"),
+    ],
+)
+def test_what_droplets_need_and_do_not_go_with(source, copies, model, said):
     with pytest.raises(ConfigError) as caught:
-        loads(text, "f.yaml")
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 5
-    assert all("this version has no" in line for line in lines)
+        loads(DROPLETS.format(source=source, copies=copies, model=model), "f.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert said in line
+
+
+def test_concentrations_need_droplets_and_a_volume():
+    assert "concentrations need model.components" in refusal(
+        "diagnose={concentration: {partition_volume: 0.85 nL}}"
+    )
+    text = DROPLETS.format(source="", copies="{f: 0..1, h: 0..1}", model="")
+    with pytest.raises(ConfigError, match="it has no default"):
+        loads(text + "diagnose: {concentration: {dilution: 2}}\n", "f.yaml")
 
 
 @pytest.mark.parametrize("path", [row.path for row in not_yet.LATER])
