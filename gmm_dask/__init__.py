@@ -116,6 +116,7 @@ _HOMES = {
     "gmm_dask.folds.rows": ("RowShare",),
     "gmm_dask.folds.sample": ("Sample",),
     "gmm_dask.group_names": ("GroupNames",),
+    "gmm_dask.kernels.near": ("skipped_bound",),
     "gmm_dask.laws.named": ("law_of", "law_word"),
     "gmm_dask.machine": ("machine_facts",),
     "gmm_dask.many": ("GridResult", "run_grid"),
@@ -143,9 +144,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home."""
     if name not in _HOME:
         raise AttributeError(f"module 'gmm_dask' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    home = import_module(_HOME[name])
+    # all of them at once: the import has just bound the module itself where it has a public name
+    globals().update({each: getattr(home, each) for each in _HOMES[_HOME[name]]})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

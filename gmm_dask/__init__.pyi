@@ -99,6 +99,7 @@ from gmm_dask.folds.information import Information as Information
 from gmm_dask.folds.rows import RowShare as RowShare
 from gmm_dask.folds.sample import Sample as Sample
 from gmm_dask.group_names import GroupNames as GroupNames
+from gmm_dask.kernels.near import skipped_bound as skipped_bound
 from gmm_dask.laws.named import law_of as law_of
 from gmm_dask.laws.named import law_word as law_word
 from gmm_dask.machine import machine_facts as machine_facts

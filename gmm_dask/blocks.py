@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from gmm_dask import tree
 from gmm_dask.errors import DataError
+from gmm_dask.row_layout import BoolArray, FloatArray, IntArray, Observed, RowLayout, unpacked
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+__all__ = [
+    "FLOAT_DTYPES",
+    "ArraySource",
+    "Block",
+    "BoolArray",
+    "FloatArray",
+    "Frame",
+    "IntArray",
+    "Observed",
+    "RowLayout",
+    "Source",
+    "default_columns",
+    "power_of_two",
+    "unpacked",
+]
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -44,101 +56,6 @@ class Block:
     def row(self) -> IntArray:
         """Absolute row numbers (n,), int64."""
         return np.arange(self.start, self.start + len(self.values), dtype=np.int64)
-
-
-class Observed(NamedTuple):
-    """Rows taken apart: what was measured, and how well."""
-
-    values: npt.NDArray[Any]
-    """(n, D) source units; NaN where nothing was measured."""
-    sample_weight: FloatArray | None = None
-    """(n,), none negative."""
-    noise: FloatArray | None = None
-    """Of each row's values: variances (n, D) or covariances (n, D, D), source units squared."""
-    group: IntArray | None = None
-    """(n,) number of the group (well, plate, batch) whose weights the row has."""
-
-
-class RowLayout(NamedTuple):
-    """Which columns of a source are values, and which say how rows are to be taken.
-
-    A row travels as one run of numbers: D values; its weight, if rows have weights; the number of
-    its group, if there are groups; its noise, D variances or the D (D + 1) / 2 covariances of a
-    lower triangle, row by row. So nothing on the way (blocks, checksums, scratch stores) needs to
-    know of weights, groups and noise.
-    """
-
-    n_columns: int
-    """D."""
-    sample_weight: bool = False
-    noise: str = ""
-    """"" (none), "diag" or "full"."""
-    missing: bool = False
-    """NaN means missing; otherwise it is refused."""
-    compute_dtype: str = "float64"
-    """In which E-steps of complete rows compute; see `kernels.single` for what float32 costs."""
-    n_groups: int = 0
-    """G; 0 where rows have no groups."""
-
-    @property
-    def width(self) -> int:
-        """Columns of the source."""
-        D = self.n_columns
-        return self.beside + {"": 0, "diag": D, "full": D * (D + 1) // 2}[self.noise]
-
-    @property
-    def beside(self) -> int:
-        """Columns before those of noise."""
-        return self.n_columns + self.sample_weight + (self.n_groups > 0)
-
-    @property
-    def plain(self) -> bool:
-        """Whether rows are complete, alike and without noise."""
-        return not (self.sample_weight or self.noise or self.missing or self.n_groups)
-
-    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return names of all numbers of a row, of which D are given."""
-        names = [*columns, *(["sample_weight"] if self.sample_weight else [])]
-        names += ["group"] if self.n_groups else []
-        if self.noise == "diag":
-            names += [f"noise {column}" for column in columns]
-        elif self.noise == "full":
-            D = self.n_columns
-            names += [f"noise {columns[i]} {columns[j]}" for i in range(D) for j in range(i + 1)]
-        return tuple(names)
-
-    def split(self, rows: npt.NDArray[Any]) -> Observed:
-        """Return rows (n, width) taken apart."""
-        D = self.n_columns
-        if self.plain:
-            return Observed(rows)
-        weight = rows[:, D].astype(np.float64) if self.sample_weight else None
-        group = rows[:, self.beside - 1].astype(np.int64) if self.n_groups else None
-        rest = rows[:, self.beside :].astype(np.float64)
-        noise = unpacked(rest, D) if self.noise == "full" else rest
-        return Observed(rows[:, :D], weight, noise if self.noise else None, group)
-
-    def join(self, observed: Observed) -> npt.NDArray[Any]:
-        """Return rows (n, width) of which `split` gives the parts back."""
-        parts = [observed.values]
-        if observed.sample_weight is not None:
-            parts.append(observed.sample_weight[:, None])
-        if observed.group is not None:
-            parts.append(observed.group[:, None])
-        if observed.noise is not None:
-            noise = observed.noise
-            lower = np.tril_indices(self.n_columns)
-            parts.append(noise if noise.ndim == 2 else noise[:, lower[0], lower[1]])
-        return np.concatenate(parts, axis=1, dtype=observed.values.dtype)
-
-
-def unpacked(packed: FloatArray, n_columns: int) -> FloatArray:
-    """Return symmetric matrices (n, D, D) from their lower triangles (n, D (D + 1) / 2)."""
-    matrices = np.empty((len(packed), n_columns, n_columns))
-    i, j = np.tril_indices(n_columns)
-    matrices[:, i, j] = packed
-    matrices[:, j, i] = packed
-    return matrices
 
 
 @runtime_checkable
@@ -292,9 +209,3 @@ class Frame:
 def power_of_two(value: float) -> float:
     """Return the power of two nearest to a positive number (1 for 0)."""
     return math.ldexp(1.0, min(round(math.log2(value)), 1023)) if value > 0 else 1.0
-
-
-def check_columns(expected: Sequence[str], found: Sequence[str], where: str) -> None:
-    """Raise DataError unless both hold the same names in the same order."""
-    if tuple(expected) != tuple(found):
-        raise DataError(f"{where}: columns {list(found)} came, {list(expected)} are needed")

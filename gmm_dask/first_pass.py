@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gmm_dask.blocks import Frame, Source
+from gmm_dask.completion import first_guess
 from gmm_dask.engine.base import Engine
 from gmm_dask.errors import DataError, DataWarning
 from gmm_dask.folds.columns import NO_ROW, Columns, ColumnStats, frame_from, provisional_frame
@@ -53,7 +54,7 @@ def find_frame(
         )
     head = source.read(0, min(HEAD, source.n_rows))
     every = rows and replace(rows, fraction=1.0, inside=True)
-    frame = provisional_frame(observed(every, head).values)
+    frame = provisional_frame(first_guess(observed(every, head)))
     for _ in range(MAX_PASSES):
         stats, all_rows = _look(engine, source, frame, rows)
         _check_weight(stats)
@@ -100,8 +101,8 @@ def _check_share(stats: ColumnStats, all_rows: ColumnStats, held_out: bool) -> N
 
 
 def has_holes(rows: RowShare | None) -> bool:
-    """Return whether NaN means a missing value."""
-    return rows is not None and rows.layout is not None and rows.layout.missing
+    """Return whether rows may lack some of the columns."""
+    return rows is not None and rows.layout is not None and rows.layout.holes
 
 
 def check_finite(stats: ColumnStats, source: Source, *, missing: bool = False) -> None:

@@ -15,7 +15,8 @@ from gmm_dask import draws
 from gmm_dask.blocks import FloatArray, IntArray, Observed
 from gmm_dask.kernels import noisy
 from gmm_dask.marginals import Marginal
-from gmm_dask.observed import Observer, patterns, taken
+from gmm_dask.observed import Observer
+from gmm_dask.pieces import patterns, taken
 
 PURPOSE = "missing values"
 

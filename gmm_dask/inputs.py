@@ -88,6 +88,27 @@ def open_source(data: Any, names: Sequence[str] = ()) -> Source:
     )
 
 
+def open_weight(data: Any) -> Source:
+    """Return a `Source` of one column for stored weights: a zarr array (N,), or one of (N, 1).
+
+    Raises
+    ------
+    DataError
+        It has more than one number for each row, or is no such array.
+    """
+    if is_zarr(data) and data.ndim == 1:
+        from gmm_dask.store.zarr_source import from_array
+
+        found: Source = from_array(data, vector=True)
+        return found
+    source = open_source(data)
+    if len(source.columns) != 1:
+        raise DataError(
+            f"sample_weight has {len(source.columns)} columns; one number for each row is needed"
+        )
+    return source
+
+
 def open_engine(source: Source, **options: Any) -> tuple[Engine, Source]:
     """Return the engine for a source, and the source as that engine should read it.
 

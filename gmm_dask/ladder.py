@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm_dask.blocks import ArraySource, Block, FloatArray, Frame
+from gmm_dask.completion import completed
 from gmm_dask.cost import row_seconds
 from gmm_dask.drive import Fits, Interrupted, PassDone, Watch, drive
 from gmm_dask.engine.base import Engine
@@ -147,8 +148,12 @@ def begin_on(
 
 
 def filled(sample: FloatArray, rows: RowShare | None, frame: Frame) -> FloatArray:
-    """Return the values (m, D) of a sample, column means in place of holes."""
-    values = observed(rows and replace(rows, fraction=1.0, inside=True), Block(sample, 0)).values
+    """Return the values (m, D) of a sample, column means in place of holes.
+
+    Columns are guessed where rows measure combinations of them.
+    """
+    every = observed(rows and replace(rows, fraction=1.0, inside=True), Block(sample, 0))
+    values = completed(every, frame.shift, frame.scale).values
     some = values[~np.isnan(values).all(axis=1)]
     return np.where(np.isnan(some), frame.backward(frame.centre[None]), some)
 

@@ -12,12 +12,15 @@ Data, chapter 11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from gmm_dask.blocks import FloatArray, Frame, IntArray
+from gmm_dask.blocks import FloatArray, IntArray
 from gmm_dask.families.gaussian import GaussianParams
+from gmm_dask.families.linalg import cholesky, inverse_factor, log_det_factor
 from gmm_dask.kernels import noisy, table
 from gmm_dask.kernels.annealed import ready_at
 from gmm_dask.kernels.types import GaussianMoments, GaussianPrepared, second_shape
@@ -48,45 +51,119 @@ class Marginal(NamedTuple):
         return self.ready
 
 
-def marginal_of(mixture: Mixture, columns: IntArray, temperature: float = 1.0) -> Marginal:
-    """Return a mixture in some of its columns (d,): one factorisation for each component.
+def marginals_of(
+    mixture: Mixture, patterns: IntArray, temperature: float = 1.0, *, bounds: bool = True
+) -> list[Marginal]:
+    """Return a mixture in several choices of d columns: one factorisation for each component.
 
-    Its kernel is that of an E-step at a temperature; see `kernels.annealed`.
+    Parameters
+    ----------
+    mixture : Mixture
+    patterns : (P, d)
+    temperature : float
+        Of the E-step that their kernels are for; see `kernels.annealed`.
+    bounds : bool
+        Look for directions along which components can be dismissed unread (see
+        `kernels.projection`), which takes longer than all else.
     """
-    inside = np.ix_(columns, columns)
-    kind, S, frame = mixture.family.covariance_type, mixture.params.covariances, mixture.frame
-    covariances = {
-        "full": lambda: S[:, inside[0], inside[1]],
-        "tied": lambda: S[inside],
-        "diag": lambda: S[:, columns],
-        "spherical": lambda: S,
-    }[kind]()
-    params = GaussianParams(mixture.params.means[:, columns], covariances)
-    part = Frame(
-        frame.shift[columns], frame.scale[columns], frame.scatter[inside], frame.centre[columns]
-    )
-    prepared = mixture.family.prepare(params, part)
+    kind, params = mixture.family.covariance_type, mixture.params
+    assert isinstance(params, GaussianParams), "marginals are of Gaussian columns"
+    shapes = _correlated if kind in ("full", "tied") else _independent
+    found = shapes(kind, params, patterns)
     with np.errstate(divide="ignore"):
         log_weights = np.log(mixture.pooled)
-    lift, spare = regression(mixture.family.dense(mixture.params), columns)
-    missing = np.delete(np.arange(mixture.n_columns), columns)
+    ready = partial(ready_at, temperature=temperature, bounds=bounds)
+    return [
+        _marginal(mixture, columns, shape, log_weights, ready)
+        for columns, *shape in zip(patterns, *found, strict=True)
+    ]
+
+
+class _Shapes(NamedTuple):
+    """Of each pattern what its marginals need; the first axis is P."""
+
+    covariances: FloatArray
+    """In the observed columns, in the shape of the type."""
+    factor: FloatArray
+    """As `GaussianPrepared` has it."""
+    log_det: FloatArray
+    """(P, K) or (P, 1) log determinants of the factors."""
+    lift: FloatArray
+    """(P, K, D, d)."""
+    spare: FloatArray
+    """(P, K, D, D)."""
+
+
+def _correlated(kind: str, params: GaussianParams, patterns: IntArray) -> _Shapes:
+    K, D = params.means.shape
+    P, d = patterns.shape
+    V = params.covariances if kind == "full" else params.covariances[None]
+    within = V[:, patterns[:, :, None], patterns[:, None, :]].transpose(1, 0, 2, 3)
+    # pattern by pattern, so that an error names the component
+    lower = np.stack([cholesky(S) for S in within]) if d else within
+    factor = inverse_factor(lower.reshape(len(V) * P, d, d)).reshape(within.shape)
+    lift, spare = regression(V, patterns, factor)
+    log_det = log_det_factor(factor)
+    if kind == "tied":
+        within, factor = within[:, 0], factor[:, 0]
+    whole = (P, K, D, d), (P, K, D, D)
+    lift, spare = (np.broadcast_to(x, s) for x, s in zip((lift, spare), whole, strict=True))
+    return _Shapes(within, factor, log_det, lift, spare)
+
+
+def _independent(kind: str, params: GaussianParams, patterns: IntArray) -> _Shapes:
+    (K, D), (P, d) = params.means.shape, patterns.shape
+    S = params.covariances if kind == "diag" else np.repeat(params.covariances[:, None], D, axis=1)
+    places = np.arange(P)[:, None]
+    selection = np.zeros((P, D, d))
+    selection[places, patterns, np.arange(d)] = 1.0
+    missing = np.ones((P, D))
+    missing[places, patterns] = 0.0
+    spare = (S * missing[:, None, :])[..., None] * np.eye(D)
+    within = S[:, patterns].transpose(1, 0, 2)
+    root = 1.0 / np.sqrt(within)
+    log_det = np.log(root).sum(axis=2)
+    if kind == "spherical":
+        within = np.broadcast_to(params.covariances, (P, K))
+        root = 1.0 / np.sqrt(within)
+    return _Shapes(within, root, log_det, np.broadcast_to(selection[:, None], (P, K, D, d)), spare)
+
+
+def _marginal(
+    mixture: Mixture,
+    columns: IntArray,
+    shape: list[FloatArray],
+    log_weights: FloatArray,
+    ready: Callable[[GaussianPrepared, FloatArray], table.Ready],
+) -> Marginal:
+    covariances, factor, log_det, lift, spare = shape
+    kind, frame, d = mixture.family.covariance_type, mixture.frame, len(columns)
+    means = np.ascontiguousarray(mixture.params.means[:, columns])
+    log_norm = np.broadcast_to(log_det - 0.5 * d * np.log(2 * np.pi), len(means)).copy()
+    prepared = GaussianPrepared(
+        kind, frame.shift[columns], frame.scale[columns], means, factor, log_norm
+    )
     return Marginal(
         columns,
         prepared,
-        ready_at(prepared, log_weights, temperature) if len(columns) else None,
-        noisy.NoisyModel(kind, params.means, params.covariances, log_weights),
+        ready(prepared, log_weights) if d else None,
+        noisy.NoisyModel(kind, means, covariances, log_weights),
         lift,
         spare,
-        float(np.log(frame.scale[missing]).sum()),
+        frame.log_scale - float(np.log(frame.scale[columns]).sum()),
     )
 
 
-def of_group(model: Marginal, weights: FloatArray, temperature: float = 1.0) -> Marginal:
+def of_group(
+    model: Marginal, weights: FloatArray, temperature: float = 1.0, *, bounds: bool = True
+) -> Marginal:
     """Return a marginal under other weights (K,): those of a group of rows."""
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights)
     return model._replace(
-        ready=ready_at(model.prepared, log_weights, temperature) if len(model.columns) else None,
+        ready=ready_at(model.prepared, log_weights, temperature, bounds=bounds)
+        if len(model.columns)
+        else None,
         noisy=model.noisy._replace(log_weights=log_weights),
     )
 
@@ -123,24 +200,26 @@ def lifted(
     return GaussianMoments(first, second)
 
 
-def regression(covariances: FloatArray, columns: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the regression of all columns on some, (K, D, d), and what it leaves, (K, D, D).
+def regression(
+    covariances: FloatArray, patterns: IntArray, factor: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return regressions of all columns on some, (P, K, D, d), and what they leave, (P, K, D, D).
 
     Parameters
     ----------
     covariances : (K, D, D)
-    columns : (d,)
+    patterns : (P, d)
+    factor : (P, K, d, d)
+        Upper triangular U of the observed columns: ``U @ U.T`` is the inverse covariance.
     """
-    D = covariances.shape[1]
-    across = covariances[:, :, columns]
-    if not len(columns):
-        return across, covariances.copy()
-    lower = np.linalg.cholesky(covariances[:, columns[:, None], columns])
-    W = np.linalg.solve(lower, across.transpose(0, 2, 1))
-    lift = np.linalg.solve(lower.transpose(0, 2, 1), W).transpose(0, 2, 1).copy()
-    lift[:, columns] = np.eye(len(columns))
-    spare = covariances - W.transpose(0, 2, 1) @ W
-    spare[:, columns, :] = 0.0
-    spare[:, :, columns] = 0.0
-    assert lift.shape == (len(covariances), D, len(columns))
+    P, d = patterns.shape
+    across = covariances[:, patterns].transpose(1, 0, 2, 3)
+    W = factor.swapaxes(2, 3) @ across
+    lift = np.ascontiguousarray((factor @ W).swapaxes(2, 3))
+    spare = covariances - W.swapaxes(2, 3) @ W
+    for p, columns in enumerate(patterns):
+        lift[p][:, columns] = np.eye(d)
+        spare[p][:, columns] = 0.0
+        spare[p][:, :, columns] = 0.0
+    assert lift.shape == (P, len(covariances), covariances.shape[1], d)
     return lift, spare

@@ -229,8 +229,9 @@ def in_order(mixture: Mixture) -> Mixture:
 
 
 def reordered(mixture: Mixture, order: IntArray) -> Mixture:
-    """Return the components in another order (K,), a background last."""
-    behind = np.arange(len(order), mixture.n_components)
+    """Return the components in another order (K,), a background last wherever it stands in it."""
+    K = len(mixture.params.means)
+    order, behind = order[order < K], np.arange(K, mixture.n_components)
     return replace(
         mixture,
         params=mixture.family.reorder(mixture.params, order),

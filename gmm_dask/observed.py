@@ -1,10 +1,9 @@
 """The E-step of rows as they really come: with holes, errors of their own, and weights.
 
-Rows with the same columns observed form a pattern. Of each component they see the marginal in these
+Rows with the same columns observed form a group. Of each component they see the marginal in these
 columns, so the ordinary kernel measures them, and its sums are lifted to all columns (`marginals`).
-Errors of the rows act inside a pattern, on the observed columns. Rows of one group (a well, a
-plate) have weights of their own in the mixture: the kernel measures them group by group. So one
-likelihood serves holes, errors, weights and groups, in any combination.
+Errors of the rows act inside a group, on the observed columns. So one likelihood serves holes,
+errors and weights, in any combination.
 
 References
 ----------
@@ -14,33 +13,37 @@ Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from threading import Lock
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gmm_dask.blocks import BoolArray, FloatArray, IntArray, Observed
+from gmm_dask import projected
+from gmm_dask.blocks import FloatArray, IntArray, Observed
 from gmm_dask.errors import ConfigError
-from gmm_dask.kernels import grouped, noisy, table
+from gmm_dask.kernels import by_pattern, grouped, noisy, table
 from gmm_dask.kernels.annealed import unit_of
+from gmm_dask.kernels.by_pattern import Group
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums
-from gmm_dask.marginals import Marginal, lifted, marginal_of, of_group
+from gmm_dask.marginals import Marginal, lifted, marginals_of, of_group
 from gmm_dask.mixture import Mixture
-from gmm_dask.row_groups import are_small, in_place, some_of, sorted_by_group
-from gmm_dask.tree import add
+from gmm_dask.pieces import POOLED, batched, patterns, pieces, taken
+from gmm_dask.row_groups import are_small, sorted_by_group
 
-POOLED, ALIKE = -1, -2
-"""For a group: rows that have none; log weights of 0."""
+Key = tuple[bytes, int]
+ALIKE = -2
+"""For a group: log weights of 0."""
 SOFT_ONLY = (
     "hard (or tempered) assignment of rows with errors of their own is not there: errors blur the "
     'labels; use assignment="soft", or leave the noise out'
 )
+
 KEPT_BYTES = 64 * 2**20
 """Of marginals; the patterns seen longest ago are derived again when they return."""
+AT_ONCE = 128
+"""Patterns whose rows are gathered and measured together."""
 
 
 class Observer:
@@ -56,47 +59,91 @@ class Observer:
     def __init__(self, mixture: Mixture, temperature: float = 1.0) -> None:
         self.mixture = mixture
         self.temperature = temperature
-        self._marginals: OrderedDict[tuple[bytes, int], Marginal] = OrderedDict()
+        self._marginals: OrderedDict[Key, Marginal] = OrderedDict()
         self._lock = Lock()
 
     def marginal(self, columns: IntArray, group: int = POOLED) -> Marginal:
         """Return the mixture in some columns, under a group's weights, from a bounded cache."""
-        key = columns.tobytes(), group
+        return self.marginals([(columns, group)])[0]
+
+    def marginals(self, wanted: Sequence[tuple[IntArray, int]]) -> list[Marginal]:
+        """Return the mixture in choices of columns, each under a group's weights; as `marginal`."""
+        keys = [(columns.tobytes(), group) for columns, group in wanted]
         with self._lock:
-            found = self._marginals.get(key)
-            if found is not None:
+            found = {key: self._marginals[key] for key in keys if key in self._marginals}
+        lacking = {
+            key[0]: one[0] for key, one in zip(keys, wanted, strict=True) if key not in found
+        }
+        pooled = self._pooled(list(lacking.values()))
+        for key in keys:
+            if key not in found:
+                model, group = pooled[key[0]], key[1]
+                found[key] = model if group == POOLED else self._of_group(model, group)
+        with self._lock:
+            for key in keys:
+                self._marginals[key] = found[key]
                 self._marginals.move_to_end(key)
-                return found
-        if group == POOLED:
-            found = marginal_of(self.mixture, columns, self.temperature)
-        elif group == ALIKE:
-            found = of_group(self.marginal(columns), np.ones(self.mixture.n_components))
-        else:
-            weights = self.mixture.weights[group]
-            found = of_group(self.marginal(columns), weights, self.temperature)
-        with self._lock:
-            self._marginals[key] = found
             while len(self._marginals) > kept(self.mixture):
                 self._marginals.popitem(last=False)
+        return [found[key] for key in keys]
+
+    def _pooled(self, patterns: list[IntArray]) -> dict[bytes, Marginal]:
+        """Return marginals under the weights of all rows, those of equal size made together."""
+        found, D = {}, self.mixture.n_columns
+        for d in sorted({len(columns) for columns in patterns}):
+            alike = np.stack([columns for columns in patterns if len(columns) == d])
+            bounds = d == D or self.bounded
+            for model in marginals_of(self.mixture, alike, self.temperature, bounds=bounds):
+                found[model.columns.tobytes()] = model
         return found
+
+    def _of_group(self, model: Marginal, group: int) -> Marginal:
+        alike = group == ALIKE
+        weights = np.ones(self.mixture.n_components) if alike else self.mixture.weights[group]
+        bounds = len(model.columns) == self.mixture.n_columns or self.bounded
+        return of_group(model, weights, self.temperature, bounds=bounds)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether bounds dismiss components for complete rows; then they may for others."""
+        return self.marginal(np.arange(self.mixture.n_columns)).kernel.layout.method.projected > 0
 
     def e_step(self, rows: Observed) -> EStepSums:
         """Return the E-step sums of rows; those without any value add nothing."""
-        total, rows = self._zero(), sorted_by_group(rows)[0]
+        if rows.projection is not None:
+            if self.temperature != 1:
+                raise ConfigError(SOFT_ONLY)
+            return projected.e_step(self.mixture, rows)
+        total = self._zero()
         G, K = self.mixture.weights.shape
         count = np.zeros((1 if rows.group is None else G, K))
-        if self.temperature == 1 and rows.noise is None and are_small(rows.group):
-            for columns, places in patterns(rows.values):
-                if len(columns):
-                    sums, found = self._together(columns, taken(rows, places, columns))
-                    total, count = add(total, sums), count + found
-            return total._replace(count=count)
-        for group, columns, places in pieces(rows):
-            if len(columns):
-                model = self.marginal(columns, group)
-                sums = self._pattern(model, taken(rows, places, columns))
+        in_order = sorted_by_group(rows)[0]
+        if self.temperature == 1 and rows.noise is None and are_small(in_order.group):
+            return self._of_small_groups(in_order)
+        for some in batched(pieces(rows), min(AT_ONCE, kept(self.mixture))):
+            mine = [piece for piece in some if len(piece[1])]
+            models = self.marginals([(columns, group) for group, columns, _ in mine])
+            found = self._sums(models, [places for *_, places in mine], rows)
+            for (group, *_), sums in zip(mine, found, strict=True):
                 count[max(group, 0)] += sums.count[0]
-                total = add(total, sums)
+                _add_to(total, sums)
+        return total._replace(count=count)
+
+    def _of_small_groups(self, rows: Observed) -> EStepSums:
+        """Return the sums of rows in many small groups, ascending, measured together."""
+        total, count = self._zero(), np.zeros(self.mixture.weights.shape)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.mixture.weights)
+        for columns, places in patterns(rows.values):
+            if len(columns):
+                model, part = self.marginal(columns, ALIKE), taken(rows, places, columns)
+                ones = np.ones(len(part.values))
+                weight = ones if part.sample_weight is None else part.sample_weight
+                assert part.group is not None
+                given = (part.values, log_weights, part.group, weight)
+                sums, found = grouped.e_step(model.kernel, *given)
+                _add_to(total, self._lifted(model, sums))
+                count += found
         return total._replace(count=count)
 
     def posterior(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
@@ -105,7 +152,8 @@ class Observer:
         A row's density is that of what was observed of it. Rows without any value have density 1
         and the weights as responsibilities.
         """
-        rows, order = sorted_by_group(rows)
+        if rows.projection is not None:
+            return projected.posterior(self.mixture, rows)
         log_norm = np.zeros(len(rows.values))
         resp = self._weights(rows)
         scale = np.log(self.mixture.frame.scale)
@@ -114,22 +162,47 @@ class Observer:
                 model, part = self.marginal(columns, group), taken(rows, places, columns)
                 norm, resp[places] = self._posterior(model, part)
                 log_norm[places] = norm - scale[columns].sum()
-        return in_place(log_norm, order), in_place(resp, order)
+        return log_norm, resp
 
     def true_values(self, rows: Observed) -> tuple[FloatArray, FloatArray]:
         """Return the posterior mean (n, D) and covariance (n, D, D) of true, complete rows.
 
         In source units. What was observed without error comes back as it is.
         """
-        rows, order = sorted_by_group(rows)
+        if rows.projection is not None:
+            return projected.true_values(self.mixture, rows)
         n, D = rows.values.shape
         mean, covariance = np.empty((n, D)), np.empty((n, D, D))
         for group, columns, places in pieces(rows):
             model, part = self.marginal(columns, group), taken(rows, places, columns)
             mean[places], covariance[places] = self._expected(model, part)
         frame = self.mixture.frame
-        mean, covariance = in_place(mean, order), in_place(covariance, order)
         return frame.backward(mean), covariance * np.outer(frame.scale, frame.scale)
+
+    def _sums(
+        self, models: list[Marginal], places: list[IntArray | slice], rows: Observed
+    ) -> Iterator[EStepSums]:
+        """Yield the sums of rows of each pattern, lifted to all columns."""
+        pairs = list(zip(models, places, strict=True))
+        groups = [
+            Group(model.kernel, at, model.columns)
+            for model, at in pairs
+            if isinstance(at, np.ndarray)
+        ]
+        alike = len(groups) < len(pairs) or any(model.kernel.near for model in models)
+        if alike or rows.noise is not None or rows.sample_weight is not None:
+            found = [self._piece(model, taken(rows, at, model.columns)) for model, at in pairs]
+        else:
+            found = by_pattern.e_step(rows.values, groups)
+        yield from map(self._lifted, models, found)
+
+    def _lifted(self, model: Marginal, sums: EStepSums) -> EStepSums:
+        """Return sums over the columns of a pattern as sums over all of them."""
+        of_rows = sums.log_likelihood * unit_of(self.temperature)
+        volume = of_rows + sums.n_rows * model.log_scale
+        kind = self.mixture.family.covariance_type
+        moments = lifted(model, kind, sums.count[0], sums.moments)
+        return sums._replace(log_likelihood=volume, moments=moments)
 
     def _weights(self, rows: Observed) -> FloatArray:
         """Return the weights (n, K) of rows, whatever their values."""
@@ -137,20 +210,8 @@ class Observer:
             return np.tile(self.mixture.pooled, (len(rows.values), 1))
         return self.mixture.weights[rows.group]
 
-    def _together(self, columns: IntArray, part: Observed) -> tuple[EStepSums, FloatArray]:
-        """Return the sums of rows of one pattern in many small groups, and counts (G, K)."""
-        model = self.marginal(columns, ALIKE)
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(self.mixture.weights)
-        assert part.group is not None
-        ones = np.ones(len(part.values))
-        weight = ones if part.sample_weight is None else part.sample_weight
-        given = (part.values, log_weights, part.group, weight)
-        sums, count = grouped.e_step(model.kernel, *given)
-        return self._lifted(model, sums), count
-
-    def _pattern(self, model: Marginal, part: Observed) -> EStepSums:
-        """Return the sums of rows of one pattern, lifted to all columns."""
+    def _piece(self, model: Marginal, part: Observed) -> EStepSums:
+        """Return the sums of rows of one pattern, in its columns."""
         weight = part.sample_weight
         if part.noise is not None:
             if self.temperature != 1:
@@ -159,23 +220,14 @@ class Observer:
             ones = np.ones(len(y)) if weight is None else weight
             found = noisy.e_step(model.noisy, y, C, ones)
             likelihood, n = np.asarray(found.log_likelihood), np.asarray(float(ones.sum()))
-            sums = EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
-        else:
-            sums = table.measure(model.kernel, part.values, weight)
-        return self._lifted(model, sums)
-
-    def _lifted(self, model: Marginal, sums: EStepSums) -> EStepSums:
-        of_rows = sums.log_likelihood * unit_of(self.temperature)
-        volume = of_rows + sums.n_rows * model.log_scale
-        kind = self.mixture.family.covariance_type
-        moments = lifted(model, kind, sums.count[0], sums.moments)
-        return sums._replace(log_likelihood=volume, moments=moments)
+            return EStepSums(likelihood, n, found.count[None], found.moments, np.zeros(()))
+        return table.measure(model.kernel, part.values, weight)
 
     def _zero(self) -> EStepSums:
         mixture = self.mixture
-        zero = np.zeros(())
         moments = mixture.family.zero_moments(mixture.n_components, mixture.n_columns)
-        return EStepSums(zero, zero, np.zeros((1, mixture.n_components)), moments, zero)
+        likelihood, n, none = (np.zeros(()) for _ in range(3))
+        return EStepSums(likelihood, n, np.zeros((1, mixture.n_components)), moments, none)
 
     def _framed(self, model: Marginal, part: Observed) -> tuple[FloatArray, FloatArray]:
         """Return rows and their noise in the frame."""
@@ -212,6 +264,13 @@ class Observer:
         return mean, square - mean[:, :, None] * mean[:, None, :]
 
 
+def _add_to(total: EStepSums, sums: EStepSums) -> None:
+    """Add sums, but for counts, in place: there may be one for each pattern of each block."""
+    pairs = zip((*total[:2], *total.moments), (*sums[:2], *sums.moments), strict=True)
+    for array, part in pairs:
+        np.add(array, part, out=array)
+
+
 def marginal_bytes(mixture: Mixture) -> int:
     """Return an upper bound of the bytes of one marginal."""
     return 8 * 3 * mixture.n_components * mixture.n_columns**2
@@ -220,75 +279,3 @@ def marginal_bytes(mixture: Mixture) -> int:
 def kept(mixture: Mixture) -> int:
     """Return how many marginals are kept."""
     return max(KEPT_BYTES // marginal_bytes(mixture), 2)
-
-
-def pieces(rows: Observed) -> Iterator[tuple[int, IntArray, IntArray | slice]]:
-    """Yield rows of one group with the same columns observed: group, columns and places.
-
-    Parameters
-    ----------
-    rows : Observed
-        By group.
-    """
-    if rows.group is None or not len(rows.group):
-        for columns, places in patterns(rows.values):
-            yield POOLED, columns, places
-        return
-    ends = [*(np.flatnonzero(np.diff(rows.group)) + 1), len(rows.group)]
-    for lo, hi in pairwise([0, *ends]):
-        for columns, places in patterns(rows.values[lo:hi]):
-            here = slice(lo, hi) if isinstance(places, slice) else lo + places
-            yield int(rows.group[lo]), columns, here
-
-
-def patterns(values: Any) -> Iterator[tuple[IntArray, IntArray | slice]]:
-    """Yield the columns (d,) that some rows have in common, and the places of these rows.
-
-    Parameters
-    ----------
-    values : (n, D) array
-        NaN where missing.
-
-    Yields
-    ------
-    columns : (d,)
-    places : (m,) or slice
-        Ascending; a slice where all rows are alike.
-    """
-    holes = np.isnan(values)
-    n, D = holes.shape
-    if not holes.any():
-        if n:
-            yield np.arange(D), slice(None)
-        return
-    words = words_of(holes)
-    order = np.lexsort(words)
-    new = np.zeros(n - 1, dtype=bool)
-    for word in words:
-        ordered = word.take(order)
-        new |= ordered[1:] != ordered[:-1]
-    for places in np.split(order, np.flatnonzero(new) + 1):
-        yield np.flatnonzero(~holes[places[0]]), places
-
-
-def words_of(holes: BoolArray) -> npt.NDArray[np.uint16]:
-    """Return rows of truth values (n, D) as words (-(-D // 16), n), which sort in linear time."""
-    n, D = holes.shape
-    words = np.zeros((-(-D // 16), n), dtype=np.uint16)
-    for j in range(D):
-        words[j // 16] |= holes[:, j].astype(np.uint16) << np.uint16(j % 16)
-    return words
-
-
-def taken(rows: Observed, places: IntArray | slice, columns: IntArray) -> Observed:
-    """Return some rows in some columns."""
-    if isinstance(places, slice):
-        return some_of(rows, places)
-    values = rows.values.take(places, axis=0).take(columns, axis=1)
-    weight = None if rows.sample_weight is None else rows.sample_weight.take(places)
-    group = None if rows.group is None else rows.group.take(places)
-    noise = None if rows.noise is None else rows.noise.take(places, axis=0)
-    if noise is not None:
-        inside = noise[:, columns] if noise.ndim == 2 else noise[:, columns[:, None], columns]
-        noise = np.ascontiguousarray(inside)
-    return Observed(values, weight, noise, group)

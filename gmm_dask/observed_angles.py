@@ -16,7 +16,8 @@ from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, second_shape
 from gmm_dask.marginals import Marginal, lifted
 from gmm_dask.mixture import Mixture
-from gmm_dask.observed import Observer, patterns, taken
+from gmm_dask.observed import Observer
+from gmm_dask.pieces import patterns, taken
 from gmm_dask.tree import add
 
 TILE = 8192

@@ -21,12 +21,13 @@ def sorted_by_group(rows: Observed) -> tuple[Observed, IntArray | None]:
 
 def some_of(rows: Observed, places: IntArray | BoolArray | slice) -> Observed:
     """Return some of the rows."""
-    weight, noise, group = rows.sample_weight, rows.noise, rows.group
+    weight, noise, group, projection = rows[1:]
     return Observed(
         rows.values[places],
         None if weight is None else weight[places],
         None if noise is None else noise[places],
         None if group is None else group[places],
+        None if projection is None else projection[places],
     )
 
 

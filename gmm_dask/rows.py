@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask.blocks import FloatArray, IntArray, Observed, RowLayout
+from gmm_dask.completion import check_projection
 from gmm_dask.draws import CELL, cell_generator
 from gmm_dask.errors import DataError
 from gmm_dask.folds.rows import check_finite_rows, check_observed
@@ -107,7 +108,7 @@ class RowFunction:
         if layout.plain and not self.mixture.family.compound:
             return TILE, self._complete
         full = layout.noise and self.mixture.family.covariance_type in ("full", "tied")
-        matrices = full or layout.noise == "full"
+        matrices = full or layout.noise == "full" or layout.measured > 0
         return TILE_MATRICES if matrices else TILE_OBSERVED, self._observed
 
     def _complete(self, values: npt.NDArray[Any], start: int) -> npt.NDArray[Any]:
@@ -165,6 +166,7 @@ def check_rows(rows: Observed, start: int, *, missing: bool) -> None:
     missing : bool
         Whether NaN means a missing value.
     """
+    check_projection(rows, np.arange(start, start + len(rows.values)), missing=missing)
     if not missing:
         check_finite_rows(rows.values, start)
     infinite = np.isinf(rows.values)

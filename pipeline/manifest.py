@@ -30,7 +30,7 @@ KINDS: Mapping[type | tuple[type, ...], tuple[str, ...]] = {
     int: ("exit_code", "attempt", "rows", "passes"),
     (int, float): ("seconds",),
     dict: ("config", "identity", "versions", "rests_on", "workers", "source", "outputs"),
-    list: ("warnings", "table", "candidates"),
+    list: ("warnings", "table", "candidates", "widths"),
 }
 # What a run writes into its folder; nothing else there is ever moved.
 WRITTEN = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmm_dask.blocks import ArraySource, Block, Frame, Source, check_columns, power_of_two
+from gmm_dask.blocks import ArraySource, Block, Frame, Source, power_of_two
 from gmm_dask.errors import DataError
 from tests.strategies import clusters, frame_of
 
@@ -102,9 +102,3 @@ def test_power_of_two_of_nothing_is_one(value):
 def test_power_of_two_at_the_ends_of_float64(value):
     found = power_of_two(value)
     assert 0 < found < np.inf
-
-
-def test_check_columns_names_both():
-    check_columns(["a"], ("a",), "block 3")
-    with pytest.raises(DataError, match=r"block 3: columns \['b'\] came, \['a'\] are needed"):
-        check_columns(["a"], ["b"], "block 3")

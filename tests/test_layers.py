@@ -12,13 +12,13 @@ FILES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py")
 # The room of each module of gmm_dask: the longest matching name counts.
 ROOMS = {
     **dict.fromkeys(("errors", "version"), 0),
-    **dict.fromkeys(("tree", "blocks", "draws", "stats", "group_names"), 1),
+    **dict.fromkeys(("tree", "blocks", "row_layout", "draws", "stats", "group_names"), 1),
     "kernels": 2,
     "families": 3,
     "laws": 3,
     "mixture": 4,
     **dict.fromkeys(("marginals", "observed", "observed_angles", "row_groups"), 4),
-    **dict.fromkeys(("measuring", "described"), 4),
+    **dict.fromkeys(("measuring", "described", "pieces", "projected", "completion"), 4),
     "folds": 5,
     "fits": 6,
     **dict.fromkeys(("imputation", "projections"), 5),

@@ -54,3 +54,15 @@ def test_stub_and_module_offer_the_same_names():
 def test_public_names_exist():
     code = "import gmm_dask\nfor name in gmm_dask.__all__: getattr(gmm_dask, name)\nprint('ok')"
     assert run_alone(code) == "ok"
+
+
+def test_no_public_name_is_a_module():
+    code = """
+import types
+from gmm_dask import FitMany, fit_many
+from gmm_dask import *
+import gmm_dask
+found = [n for n in gmm_dask.__all__ if isinstance(getattr(gmm_dask, n), types.ModuleType)]
+print(found, callable(fit_many))
+"""
+    assert run_alone(code) == "[] True"

@@ -104,5 +104,10 @@ def check_plain(mixture: Mixture, what: str) -> None:
         raise ConfigError(
             f"{what}: the mixture has {len(mixture.weights)} groups of weights under the law "
             f"{type(mixture.law).__name__}; needed: one group of free weights. Fit once without "
-            "the law, or ask for each group alone"
+            "the law, or each group alone"
+        )
+    if mixture.temperature != 1:
+        raise ConfigError(
+            f"{what}: rows were assigned at temperature {mixture.temperature:g}, by which no "
+            "likelihood is maximised; needed: a soft fit"
         )

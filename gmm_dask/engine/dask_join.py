@@ -3,7 +3,7 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dask.array as da
@@ -12,23 +12,23 @@ import numpy.typing as npt
 
 from gmm_dask.errors import DataError
 
-Join = Callable[[Any, Any, Any, int, Any], npt.NDArray[Any]]
+Join = Callable[..., npt.NDArray[Any]]
+AXES = {"sample_weight": "i", "noise": "ibc", "groups": "i", "projection": "ide"}
+"""Letters of the axes of each part; rows are i."""
 
 
-def join_arrays(
-    values: Any, weight: Any, noise: Any, join: Join, width: int, group: Any = None
-) -> Any:
+def join_arrays(values: Any, beside: Mapping[str, Any], join: Join, width: int) -> Any:
     """Return one lazy array (N, width) on the row chunks of the values.
 
     Parameters
     ----------
     values : dask array (N, D)
-    weight, noise : None, or NumPy or Dask array, or Dask dataframe or series
-        N rows each; cut as the values are.
+    beside : mapping
+        By name None, or a NumPy or Dask array, or Dask dataframe or series, of N rows each; cut
+        as the values are.
     join : callable
-        ``join(values, weight, noise, start, group)`` of one chunk.
+        ``join(values, start=start, **parts)`` of one chunk.
     width : int
-    group : None, or NumPy or Dask array (N,), optional
 
     Raises
     ------
@@ -41,9 +41,7 @@ def join_arrays(
     known = not np.isnan(values.shape[0])
     parts = {
         "values": (values, "ia"),
-        "sample_weight": (_aligned("sample_weight", weight, values), "i"),
-        "noise": (_aligned("noise", noise, values), "ibc"),
-        "group": (_aligned("groups", group, values), "i"),
+        **{name: (_aligned(name, beside[name], values), AXES[name]) for name in beside},
         "row": (da.arange(values.shape[0], chunks=values.chunks[:1]) if known else None, "i"),
     }
     present = {name: (part, index) for name, (part, index) in parts.items() if part is not None}
@@ -129,12 +127,13 @@ def _join(*parts: Any, names: tuple[str, ...], join: Join) -> npt.NDArray[Any]:
         values = values.astype(np.float64)
     rows = of.get("row")
     start = int(rows[0]) if rows is not None and len(rows) else 0
-    return join(values, of.get("sample_weight"), of.get("noise"), start, of.get("group"))
+    beside = {name: part for name, part in of.items() if name not in ("values", "row")}
+    return join(values, **beside, start=start)
 
 
 def _join_parts(part: Any, noise: Any, join: Join, columns: tuple[str, ...]) -> Any:
     import pandas as pd
 
     numbers = [p.to_numpy(dtype=np.float64) for p in (part, noise)]
-    joined = join(numbers[0], None, numbers[1], 0, None)
+    joined = join(numbers[0], noise=numbers[1])
     return pd.DataFrame(joined, index=part.index, columns=list(columns))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from gmm_dask.errors import ConfigError, DataError, DataWarning
+from gmm_dask.errors import ConfigError, DataError
 from gmm_dask.estimator import expected, outputs, sampling
+from gmm_dask.estimator.beside import beside_rows, measurements, tell_of_noise
 from gmm_dask.estimator.checked import validated
 from gmm_dask.estimator.compound import refuse_expected, refuse_sklearn, set_kappa
 from gmm_dask.estimator.groups import in_groups, of_group
@@ -34,13 +34,17 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.missing == "marginalize"
         return tags
 
-    def predict(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
+    def predict(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
         """Return the most probable component of each row, (N,) int64; lazy for Dask input.
 
         Parameters
         ----------
         X : (N, D)
         noise : (N, D) or (N, D, D), optional
+        projection : (N, d, D), optional
+            As in `fit`; all methods but `impute` take it, X then holds measurements.
         groups : (N,) labels, or "pooled"; for models that were fitted with groups
             By its group a row has weights; all methods take them. A label that the fit did not
             know is refused. "pooled" takes the weights of all rows of the fit together.
@@ -50,23 +54,27 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ConfigError
             Groups are needed, or not taken, or a label is not known.
         """
-        return self._apply("label", X, noise, groups)
+        return self._apply("label", X, noise=noise, projection=projection, groups=groups)
 
-    def predict_proba(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
+    def predict_proba(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
         """Return responsibilities (N, K); lazy for Dask input.
 
         Those of a row without any value are the weights.
         """
-        return self._apply("resp", X, noise, groups)
+        return self._apply("resp", X, noise=noise, projection=projection, groups=groups)
 
-    def score_samples(self, X: Any, *, noise: Any = None, groups: Any = None) -> Any:
+    def score_samples(
+        self, X: Any, *, noise: Any = None, projection: Any = None, groups: Any = None
+    ) -> Any:
         """Return log densities (N,), natural log per unit volume; lazy for Dask input.
 
         Of a row with missing values: of what was observed, so densities of rows with different
         columns are in different units; 0 for a row without any value. Of a row with noise: of the
-        noisy row.
+        noisy row; of measurements, in their units.
         """
-        return self._apply("log_prob_norm", X, noise, groups)
+        return self._apply("log_prob_norm", X, noise=noise, projection=projection, groups=groups)
 
     def score(
         self,
@@ -75,28 +83,30 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
         groups: Any = None,
     ) -> float:
         """Return the mean log density of the rows, weighted by `sample_weight`."""
-        return self._criteria(X, sample_weight, noise, groups).log_likelihood_per_row
+        beside = {"noise": noise, "projection": projection, "groups": groups}
+        return self._criteria(X, sample_weight=sample_weight, **beside).log_likelihood_per_row
 
-    def bic(
-        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
-    ) -> float:
-        """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights."""
-        return self._criteria(X, sample_weight, noise, groups).bic
+    def bic(self, X: Any, **beside: Any) -> float:
+        """Return Schwarz's criterion on X: smaller is better. N is the sum of the weights.
 
-    def aic(
-        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
-    ) -> float:
-        """Return Akaike's criterion on X: smaller is better."""
-        return self._criteria(X, sample_weight, noise, groups).aic
+        Parameters are those of `score`.
+        """
+        return self._criteria(X, **beside).bic
 
-    def icl(
-        self, X: Any, *, sample_weight: Any = None, noise: Any = None, groups: Any = None
-    ) -> float:
-        """Return the integrated completed likelihood on X, soft entropy: smaller is better."""
-        return self._criteria(X, sample_weight, noise, groups).icl
+    def aic(self, X: Any, **beside: Any) -> float:
+        """Return Akaike's criterion on X: smaller is better; parameters as of `score`."""
+        return self._criteria(X, **beside).aic
+
+    def icl(self, X: Any, **beside: Any) -> float:
+        """Return the integrated completed likelihood on X, soft entropy: smaller is better.
+
+        Parameters are those of `score`.
+        """
+        return self._criteria(X, **beside).icl
 
     def impute(
         self,
@@ -141,7 +151,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         refuse_expected(self.mixture_, "impute", drawn=n_draws is not None)
         rows = self._validated(X, reset=False, holes=True)
-        self._tell_of_noise(noise, stacklevel=3)
+        tell_of_noise(self, noise, stacklevel=3)
         parts = in_groups(self, given(self.n_features_in_, "marginalize", None, noise), groups)
         if n_draws is not None:
             check_words({"n_draws": n_draws})
@@ -150,7 +160,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         spread = "variance" if return_std else "covariance" if return_cov else ""
         return expected.imputed(rows, self.mixture_, parts, spread)
 
-    def deconvolve(self, X: Any, noise: Any, *, groups: Any = None) -> tuple[Any, Any]:
+    def deconvolve(
+        self, X: Any, noise: Any, *, projection: Any = None, groups: Any = None
+    ) -> tuple[Any, Any]:
         """Return the posterior mean (N, D) and covariance (N, D, D) of each row's true value.
 
         Given the row, its noise and the model (Bayes' rule): values with large noise are drawn
@@ -168,13 +180,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         Bovy, Hogg and Roweis 2011, Ann. Appl. Stat. 5:1657, equation 15.
         """
-        rows = self._ready(X)
+        rows = self._ready(X, projection)
         refuse_expected(self.mixture_, "deconvolve")
         if noise is None:
             raise DataError(
                 "deconvolve needs the noise of the rows; for exact ones there is impute"
             )
-        parts = in_groups(self, given(self.n_features_in_, self.missing, None, noise), groups)
+        parts = in_groups(self, beside_rows(self, rows, None, noise, projection), groups)
         return expected.true_values(rows, self.mixture_, parts)
 
     @property
@@ -221,32 +233,33 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         refuse_sklearn(self.mixture_)
         return outputs.to_sklearn(self)
 
-    def _apply(self, output: str, X: Any, noise: Any, groups: Any) -> Any:
+    def _apply(self, output: str, X: Any, **beside: Any) -> Any:
         """Return an output for each row."""
-        rows = self._ready(X)
-        return outputs.apply(rows, self.mixture_, output, self._parts(None, noise, groups))
+        rows, parts = self._taken(X, **beside)
+        return outputs.apply(rows, self.mixture_, output, parts)
 
-    def _criteria(self, X: Any, sample_weight: Any, noise: Any, groups: Any) -> Candidate:
-        rows = self._ready(X)
-        return outputs.candidate(rows, self.mixture_, self._parts(sample_weight, noise, groups))
+    def _criteria(self, X: Any, **beside: Any) -> Candidate:
+        rows, parts = self._taken(X, **beside)
+        return outputs.candidate(rows, self.mixture_, parts)
 
-    def _parts(self, sample_weight: Any, noise: Any, groups: Any) -> Given:
-        """Return what comes beside the rows."""
-        self._tell_of_noise(noise, stacklevel=5)
-        found = given(self.n_features_in_, self.missing, sample_weight, noise)
-        return in_groups(self, found, groups)
+    def _taken(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        noise: Any = None,
+        projection: Any = None,
+        groups: Any = None,
+    ) -> tuple[Any, Given]:
+        """Return rows, and what comes beside them."""
+        rows = self._ready(X, projection)
+        tell_of_noise(self, noise, stacklevel=5)
+        found = beside_rows(self, rows, sample_weight, noise, projection)
+        return rows, in_groups(self, found, groups)
 
-    def _tell_of_noise(self, noise: Any, stacklevel: int) -> None:
-        """Warn where noise may have been forgotten."""
-        if noise is None and getattr(self, "noise_type_", "none") != "none":
-            message = (
-                "the model was fitted with noise and describes true values; without noise these "
-                "rows are taken as exact (noise of zeros says so)"
-            )
-            warnings.warn(message, DataWarning, stacklevel=stacklevel)
-
-    def _ready(self, X: Any) -> Any:
+    def _ready(self, X: Any, projection: Any = None) -> Any:
         check_is_fitted(self)
+        if projection is not None:  # measurements are not the columns of the model
+            return measurements(X, holes=self.missing == "marginalize")
         return self._validated(X, reset=False, holes=self.missing == "marginalize")
 
     def _validated(self, X: Any, *, reset: bool, holes: bool = False) -> Any:

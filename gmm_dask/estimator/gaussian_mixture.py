@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from gmm_dask.drive import PassDone
+from gmm_dask.estimator.beside import refuse_projected
 from gmm_dask.estimator.compound import shape_for
 from gmm_dask.estimator.groups import begun_from, grouped, name_groups
 from gmm_dask.estimator.running import grid_of, printer, warn_of
@@ -200,6 +201,7 @@ class GaussianMixture(StoredMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
         groups: Any = None,
         checkpoint: Any = None,
         resume: str = "auto",
@@ -218,7 +220,10 @@ class GaussianMixture(StoredMixture):
             Variances or covariances of each row's errors, source units squared; the mixture then
             is that of the true values (extreme deconvolution). An infinite variance says that a
             value is missing. Weights and noise come as X does: arrays in memory, or Dask
-            collections (cut as X is) beside Dask data; noise beside stored data may be stored.
+            collections (cut as X is) beside Dask data; beside stored data they may be stored.
+        projection : (N, d, D), optional
+            A row of X (N, d) then holds d measurements: this times its D true values, plus errors
+            `noise`, (N, d) or (N, d, d). What was not measured is NaN (``missing="marginalize"``).
         groups : (N,) labels, optional
             Wells, plates, batches: each has weights of its own, components are shared. Of any
             type; Dask labels beside Dask data.
@@ -242,8 +247,10 @@ class GaussianMixture(StoredMixture):
         check_words({"resume": resume, "on_interrupt": on_interrupt})
         last = self.mixture_ if self.warm_start and hasattr(self, "mixture_") else None
         data = self._validated(X, reset=True)
-        D = self.n_features_in_
-        parts = given(D, self.missing, sample_weight, noise, self.compute_dtype)
+        words = (self.missing, sample_weight, noise, self.compute_dtype, projection)
+        parts = given(self.n_features_in_, *words)
+        refuse_projected(self, parts.layout, groups)
+        D = self.n_features_in_ = parts.layout.n_columns
         names, parts = grouped(parts, groups)
         if last:
             last = begun_from(last, getattr(self, "groups_", None), names)
@@ -277,8 +284,9 @@ class GaussianMixture(StoredMixture):
         *,
         sample_weight: Any = None,
         noise: Any = None,
+        projection: Any = None,
         groups: Any = None,
     ) -> Any:
         """Fit and return the label of each row; see `fit` and `predict`."""
-        fitted = self.fit(X, sample_weight=sample_weight, noise=noise, groups=groups)
-        return fitted.predict(X, noise=noise, groups=groups)
+        beside = {"noise": noise, "projection": projection, "groups": groups}
+        return self.fit(X, sample_weight=sample_weight, **beside).predict(X, **beside)

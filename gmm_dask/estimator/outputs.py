@@ -41,7 +41,7 @@ def apply(data: Any, mixture: Mixture, output: str, parts: Given) -> Any:
     rows = joined(data, parts)
     if isinstance(rows, np.ndarray):
         if layout.missing and output in ("label", "resp", "log_prob_norm"):
-            _tell_of_empty(rows[:, : layout.n_columns])
+            _tell_of_empty(rows[:, : layout.n_values])
         return function(rows)
     if is_dask(rows):
         from gmm_dask.engine.dask_rows import map_rows

@@ -32,41 +32,47 @@ class Join:
     def __call__(
         self,
         values: npt.NDArray[Any],
-        weight: Any,
-        noise: Any,
+        sample_weight: Any = None,
+        noise: Any = None,
+        groups: Any = None,
+        projection: Any = None,
         start: int = 0,
-        group: Any = None,
     ) -> npt.NDArray[Any]:
         """Return rows (n, width) of the type of the values.
 
         Parameters
         ----------
         values : (n, D) float32 or float64
-        weight : (n,) or None
+        sample_weight : (n,) or None
         noise : None, (n, D) variances, or (n, D, D) covariances (flat ones, (n, D * D), too)
+        groups : (n,) numbers of groups, or None
+        projection : (n, d, D) or None
+            Flat ones, (n, d * D), too.
         start : int
             Absolute number of the first row, for messages.
-        group : (n,) numbers of groups, or None
 
         Raises
         ------
         DataError
             Lengths differ, a covariance is not symmetric, or a number is not one of float32.
         """
-        n, D = len(values), self.layout.n_columns
+        n, D = len(values), self.layout.n_values
+        weight = sample_weight
         if weight is not None:
             weight = _part("sample_weight", weight, (n,), start)
         if noise is not None:
             full = self.layout.noise == "full"
             noise = _part("noise", noise, (n, D, D) if full else (n, D), start)
             values, noise = (_full if full else _diagonal)(values, noise, start)
-        if group is not None:
-            group = _part("groups", group, (n,), start).astype(np.int64)
-        parts = {"sample_weight": weight, "noise": noise}
+        if groups is not None:
+            groups = _part("groups", groups, (n,), start).astype(np.int64)
+        if projection is not None:
+            projection = _part("projection", projection, (n, D, self.layout.n_columns), start)
+        parts = {"sample_weight": weight, "noise": noise, "projection": projection}
         if values.dtype == np.float32:
             for name, part in parts.items():
                 _check_single(name, part, start)
-        return self.layout.join(Observed(values, weight, noise, group))
+        return self.layout.join(Observed(values, weight, noise, groups, projection))
 
 
 def _part(name: str, part: Any, shape: tuple[int, ...], start: int) -> FloatArray:
@@ -150,6 +156,28 @@ def noise_type(noise: Any, n_columns: int) -> str:
     )
 
 
+def projected_columns(projection: Any, n_measured: int) -> int:
+    """Return the number of columns D that projections (N, d, D) of d measurements combine.
+
+    Stored projections have two dimensions: they lie flat, d * D numbers a row.
+
+    Raises
+    ------
+    DataError
+        They have another shape.
+    """
+    shape = _shape(projection)
+    if len(shape) == 3 and shape[1] == n_measured:
+        return int(shape[2])
+    flat = len(shape) == 2 and not isinstance(projection, np.ndarray)
+    if flat and shape[1] > 0 and shape[1] % n_measured == 0:
+        return int(shape[1] // n_measured)
+    raise DataError(
+        f"projection has shape {shape}; for rows of {n_measured} measurements (N, {n_measured}, "
+        "D) is needed, D the columns of the model"
+    )
+
+
 def _shape(part: Any) -> tuple[Any, ...]:
     """Return the shape of an array, dataframe or source."""
     if hasattr(part, "columns"):
@@ -158,7 +186,9 @@ def _shape(part: Any) -> tuple[Any, ...]:
 
 
 def extra_columns(layout: RowLayout) -> tuple[str, ...]:
-    """Return names of the columns that stand behind the values."""
+    """Return names of the numbers of a row behind those of the D columns."""
+    if layout.measured:
+        return tuple(f"row {i}" for i in range(layout.width - layout.n_columns))
     n_noise = layout.width - layout.beside
     weight = ("sample_weight",) if layout.sample_weight else ()
     group = ("group",) if layout.n_groups else ()

@@ -50,6 +50,8 @@ class StoredMixture(FittedMixture):
         """Record what the rows of the fit were like."""
         self.noise_type_ = layout.noise or "none"
         self.weighted_ = layout.sample_weight
+        if layout.measured:  # the names are those of measurements, not of the columns
+            self.__dict__.pop("feature_names_in_", None)
 
     @classmethod
     def from_candidate(

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gmm_dask import tree
-from gmm_dask.blocks import ArraySource, Block, RowLayout, Source
+from gmm_dask.blocks import ArraySource, Block, RowLayout, Source, default_columns
 from gmm_dask.errors import DataError
-from gmm_dask.estimator.row_parts import Join, extra_columns, noise_type
-from gmm_dask.inputs import as_numbers, is_dask, is_lazy, is_source, open_source
+from gmm_dask.estimator.row_parts import Join, extra_columns, noise_type, projected_columns
+from gmm_dask.inputs import as_numbers, is_dask, is_lazy, is_source, open_source, open_weight
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class Given:
     Parameters
     ----------
     layout : RowLayout
-    sample_weight, noise : array-like, Dask collection, or (noise) `Source`; or None
+    sample_weight, noise, projection : array-like, Dask collection or `Source`; or None
     group : (N,) numbers of groups, NumPy or Dask; or None
     """
 
     layout: RowLayout
     sample_weight: Any = None
     noise: Any = None
+    projection: Any = None
     group: Any = None
 
     def with_groups(self, group: Any, n_groups: int) -> Given:
@@ -40,7 +41,17 @@ class Given:
     @property
     def has_parts(self) -> bool:
         """Whether rows are more than their values."""
-        return any(part is not None for part in (self.sample_weight, self.noise, self.group))
+        return any(part is not None for part in self.named.values())
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The parts by name, in the order in which rows hold them."""
+        return {
+            "sample_weight": self.sample_weight,
+            "noise": self.noise,
+            "groups": self.group,
+            "projection": self.projection,
+        }
 
 
 def given(
@@ -49,8 +60,17 @@ def given(
     sample_weight: Any = None,
     noise: Any = None,
     compute_dtype: str = "float64",
+    projection: Any = None,
 ) -> Given:
-    """Return weights and noise with the layout that their shapes ask for.
+    """Return weights, noise and projections with the layout that their shapes ask for.
+
+    Parameters
+    ----------
+    n_columns : int
+        Of the rows: with projections the measurements.
+    missing : {"error", "marginalize"}
+    sample_weight, noise, projection : see `GaussianMixture.fit`
+    compute_dtype : str
 
     Raises
     ------
@@ -58,7 +78,7 @@ def given(
         They are no numbers, or of other shapes.
     """
     weight = None if sample_weight is None else _numbers("sample_weight", sample_weight)
-    if weight is not None and len(weight.shape) != 1:
+    if weight is not None and not is_source(weight) and len(weight.shape) != 1:
         raise DataError(
             f"sample_weight has shape {tuple(weight.shape)}; one number for each row, of shape "
             "(N,), is needed"
@@ -66,8 +86,13 @@ def given(
     noise = None if noise is None else _numbers("noise", noise)
     kind = noise_type(noise, n_columns)
     holes = missing == "marginalize"
-    layout = RowLayout(n_columns, weight is not None, kind, holes, compute_dtype)
-    return Given(layout, weight, noise)
+    if projection is None:
+        layout = RowLayout(n_columns, weight is not None, kind, holes, compute_dtype)
+        return Given(layout, weight, noise)
+    projection = _numbers("projection", projection)
+    D = projected_columns(projection, n_columns)
+    layout = RowLayout(D, weight is not None, kind, holes, compute_dtype, measured=n_columns)
+    return Given(layout, weight, noise, projection)
 
 
 def _numbers(name: str, part: Any) -> Any:
@@ -75,12 +100,7 @@ def _numbers(name: str, part: Any) -> Any:
     if is_dask(part):
         return part
     if is_lazy(part):
-        if name == "noise":
-            return open_source(part)
-        raise DataError(
-            f"{name} of type {type(part).__name__} came; a NumPy array, or a Dask array beside "
-            "Dask data, is needed"
-        )
+        return open_weight(part) if name == "sample_weight" else open_source(part)
     try:
         return np.asarray(as_numbers(part), dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -100,15 +120,18 @@ def joined_source(data: Any, parts: Given, names: Sequence[str] = ()) -> Source:
     if not parts.has_parts:
         return open_source(data, names)
     extra = extra_columns(parts.layout)
+    if parts.layout.measured:  # measurements have names, the columns that they combine have none
+        names = default_columns(parts.layout.n_columns)
     if is_dask(data):
         from gmm_dask.engine.dask_source import LazySource
 
-        lazy = LazySource.of(data, tuple(names))
-        return LazySource(joined(lazy.array, parts), (*lazy.columns, *extra))
+        lazy = LazySource.of(data, () if parts.layout.measured else tuple(names))
+        of_values = tuple(names) if parts.layout.measured else lazy.columns
+        return LazySource(joined(lazy.array, parts), (*of_values, *extra))
     if isinstance(data, np.ndarray):
-        source = open_source(data, names)
-        return ArraySource(joined(data, parts), (*source.columns, *extra))
-    return _stored(open_source(data, names), parts)
+        of_values = tuple(names) or open_source(data).columns
+        return ArraySource(joined(data, parts), (*of_values, *extra))
+    return _stored(open_source(data), parts)
 
 
 def joined(data: Any, parts: Given) -> Any:
@@ -126,41 +149,48 @@ def joined(data: Any, parts: Given) -> Any:
         from gmm_dask.engine.dask_join import join_arrays, join_frames
 
         if hasattr(data, "map_partitions"):
-            if parts.group is not None:
-                raise DataError(
-                    "groups came for a Dask dataframe; give both as Dask arrays "
-                    "(frame.to_dask_array(lengths=True))"
-                )
+            for name in ("groups", "projection"):
+                if parts.named[name] is not None:
+                    raise DataError(
+                        f"{name} came for a Dask dataframe; give both as Dask arrays "
+                        "(frame.to_dask_array(lengths=True))"
+                    )
             names = tuple(str(name) for name in data.columns)
             return join_frames(data, parts.noise, join, (*names, *extra_columns(layout)))
-        weight, noise = (_beside_dask(part) for part in (parts.sample_weight, parts.noise))
-        return join_arrays(data, weight, noise, join, layout.width, parts.group)
+        beside = {name: _beside_dask(name, part) for name, part in parts.named.items()}
+        return join_arrays(data, beside, join, layout.width)
     if isinstance(data, np.ndarray):
         _check_length(parts, len(data))
-        weight, noise, group = map(_in_memory, (parts.sample_weight, parts.noise, parts.group))
-        return join(data, weight, noise, group=group)
+        return join(data, **{name: _in_memory(name, part) for name, part in parts.named.items()})
     return _stored(open_source(data), parts)
 
 
-def _beside_dask(part: Any) -> Any:
+def _beside_dask(name: str, part: Any) -> Any:
     if is_source(part):
         raise DataError(
-            "stored noise came for Dask data; give both as Dask arrays (dask.array.from_zarr), or "
-            "both as zarr arrays"
+            f"stored {name} came for Dask data; give both as Dask arrays (dask.array.from_zarr), "
+            "or both as zarr arrays"
         )
     return part
 
 
-def _in_memory(part: Any) -> Any:
-    """Return weights or noise as an array, for values that are one."""
+def _in_memory(name: str, part: Any) -> Any:
+    """Return weights, noise or projections as an array, for values that are one."""
     if is_source(part):
-        return part.read(0, part.n_rows).values
+        return _rows(name, part, 0, part.n_rows)
     return part.compute(scheduler="threads") if is_dask(part) else part
 
 
+def _rows(name: str, part: Any, lo: int, hi: int) -> Any:
+    """Return rows lo to hi of an array or a source, None of None."""
+    if part is None or not is_source(part):
+        return None if part is None else part[lo:hi]
+    found = part.read(lo, hi).values
+    return found[:, 0] if name == "sample_weight" else found
+
+
 def _check_length(parts: Given, n_rows: int) -> None:
-    of_rows = {"sample_weight": parts.sample_weight, "noise": parts.noise, "groups": parts.group}
-    for name, part in of_rows.items():
+    for name, part in parts.named.items():
         found = n_rows if part is None or is_dask(part) else _length(part)
         if found != n_rows:
             raise DataError(
@@ -173,11 +203,12 @@ def _length(part: Any) -> int:
 
 
 def _stored(source: Source, parts: Given) -> Source:
-    if any(map(is_dask, (parts.sample_weight, parts.noise, parts.group))):
-        raise DataError(
-            "weights, noise or groups came as a Dask collection, the values did not; give all as "
-            "Dask arrays (dask.array.from_zarr), or none"
-        )
+    for name, part in parts.named.items():
+        if is_dask(part):
+            raise DataError(
+                f"{name} came as a Dask collection, the values did not; give all as Dask arrays "
+                "(dask.array.from_zarr), or none"
+            )
     _check_length(parts, source.n_rows)
     return JoinedSource(source, parts)
 
@@ -205,7 +236,9 @@ class JoinedSource:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the values, then of what stands behind them."""
-        return (*self.source.columns, *extra_columns(self.parts.layout))
+        layout = self.parts.layout
+        of_values = default_columns(layout.n_columns) if layout.measured else self.source.columns
+        return (*of_values, *extra_columns(layout))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -220,33 +253,20 @@ class JoinedSource:
     @property
     def fingerprint(self) -> str:
         """Digest of values, weights and noise."""
-        found = (self.source.fingerprint, self._of_noise, self._of_weight)
-        return tree.fingerprint(found if self.parts.group is None else (*found, self._of_group))
+        of_parts = [
+            str(part.fingerprint) if is_source(part) else self._of_arrays[name]
+            for name, part in self.parts.named.items()
+        ]
+        return tree.fingerprint((self.source.fingerprint, *of_parts))
 
     def read(self, lo: int, hi: int) -> Block:
         """Return rows lo to hi."""
         block = self.source.read(lo, hi)
-        weight = None if self.parts.sample_weight is None else self.parts.sample_weight[lo:hi]
-        noise = self.parts.noise
-        if noise is not None:
-            noise = noise.read(lo, hi).values if is_source(noise) else noise[lo:hi]
-        group = None if self.parts.group is None else self.parts.group[lo:hi]
-        rows: npt.NDArray[Any] = Join(self.parts.layout)(block.values, weight, noise, lo, group)
+        beside = {name: _rows(name, part, lo, hi) for name, part in self.parts.named.items()}
+        rows: npt.NDArray[Any] = Join(self.parts.layout)(block.values, **beside, start=lo)
         return Block(np.ascontiguousarray(rows), lo)
 
     @cached_property
-    def _of_weight(self) -> str:
-        return tree.fingerprint(self.parts.sample_weight)
-
-    @cached_property
-    def _of_group(self) -> str:
-        return tree.fingerprint(self.parts.group)
-
-    @property
-    def _of_noise(self) -> str:
-        noise = self.parts.noise
-        return str(noise.fingerprint) if is_source(noise) else self._of_array
-
-    @cached_property
-    def _of_array(self) -> str:
-        return tree.fingerprint(self.parts.noise)
+    def _of_arrays(self) -> dict[str, str]:
+        named = self.parts.named.items()
+        return {name: tree.fingerprint(part) for name, part in named if not is_source(part)}

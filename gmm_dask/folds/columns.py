@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gmm_dask.blocks import Block, FloatArray, Frame, IntArray, power_of_two
+from gmm_dask.blocks import Block, FloatArray, Frame, IntArray, RowLayout, power_of_two
+from gmm_dask.completion import check_projection, completed
 from gmm_dask.folds.rows import RowShare, check_observed, observed
 from gmm_dask.stats import Fold
 
@@ -80,18 +81,20 @@ class Columns(Fold[Frame, ColumnStats, ColumnStats]):
         found = observed(self.rows, block)
         rows = block.row if self.rows is None else block.row[self.rows.mask(block)]
         check_observed(found, rows)
+        check_projection(found, rows, missing=self._layout.missing)
+        found = completed(found, prepared.shift, prepared.scale)
         stats = empty(len(prepared.shift))
         for lo in range(0, len(rows), TILE):
             part = slice(lo, lo + TILE)
             weight = None if found.sample_weight is None else found.sample_weight[part]
-            tile = _measure(prepared, found.values[part], rows[part], weight, self._with_holes)
+            tile = _measure(prepared, found.values[part], rows[part], weight, self._layout.holes)
             stats = self.merge(stats, tile)
         return stats
 
     @property
-    def _with_holes(self) -> bool:
+    def _layout(self) -> RowLayout:
         layout = self.rows.layout if self.rows is not None else None
-        return layout is not None and layout.missing
+        return layout or RowLayout(len(self.frame.shift))
 
     def merge(self, a: ColumnStats, b: ColumnStats) -> ColumnStats:
         """Add sums and counts, keep extremes."""

@@ -10,6 +10,7 @@ from gmm_dask.kernels import table
 from gmm_dask.kernels.annealed import ready_at, unit_of
 from gmm_dask.kernels.near import near_bytes
 from gmm_dask.kernels.noisy import working_bytes
+from gmm_dask.kernels.projected import TILE as PROJECTED_TILE
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.measuring import observer_of
 from gmm_dask.mixture import Mixture
@@ -95,8 +96,11 @@ def observed_bytes(mixture: Mixture, rows: RowShare | None, n: int) -> int:
     compound = 8 * min(n, TILE) * (12 * K + 6 * D) if mixture.family.compound else 0
     if layout is None or layout.plain:
         return compound
-    numbers = layout.width + (D * D if layout.noise == "full" else 0)
+    d = layout.n_values
+    numbers = layout.width + (d * d if layout.noise == "full" or layout.measured else 0)
     of_rows = 8 * n * (2 * numbers + 2 * K + 4)
+    if layout.measured:
+        return of_rows + 8 * PROJECTED_TILE * (4 * d * (D + d) + K * (d + 1) * D)
     tiles = working_bytes(K, D) if layout.noise else 0
     marginals = max(KEPT_BYTES, 2 * marginal_bytes(mixture)) if layout.missing else 0
     return of_rows + tiles + marginals + compound

@@ -30,7 +30,8 @@ from gmm_dask.folds.e_step import observed_bytes
 from gmm_dask.folds.rows import RowShare, check_finite_rows, observed
 from gmm_dask.kernels import table
 from gmm_dask.mixture import Mixture, Prepared
-from gmm_dask.observed import Observer, patterns, taken
+from gmm_dask.observed import Observer
+from gmm_dask.pieces import patterns, taken
 from gmm_dask.stats import Fold
 from gmm_dask.tree import add
 

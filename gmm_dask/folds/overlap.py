@@ -98,7 +98,13 @@ class Overlap(Fold[Ready, OverlapSums, OverlapSums]):
         weight = np.ones(len(resp)) if rows.sample_weight is None else rows.sample_weight
         weighted = resp * weight[:, None]
         whole = np.isfinite(rows.values).all(axis=1)
-        y, share = frame_rows(prepared.plain.family, rows.values[whole]), weighted[whole]
+        values = rows.values
+        if rows.projection is not None:  # no row has values of the columns
+            whole, values = (
+                np.zeros(len(values), dtype=bool),
+                np.empty((len(values), self.mixture.n_columns)),
+            )
+        y, share = frame_rows(prepared.plain.family, values[whole]), weighted[whole]
         moments = [
             _moments(whiten(prepared.plain.family, y, k), share[:, k]) for k in range(resp.shape[1])
         ]

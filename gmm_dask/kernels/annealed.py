@@ -25,6 +25,8 @@ def ready_at(
     log_weights: FloatArray,
     temperature: float,
     compute_dtype: str = "float64",
+    *,
+    bounds: bool = True,
 ) -> table.Ready:
     """Choose the kernel of a model's E-step at a temperature.
 
@@ -35,15 +37,19 @@ def ready_at(
     temperature : float
         0 to 1. The log-likelihood that the kernel returns, times `unit_of` it, is that of F_T.
     compute_dtype : {"float64", "float32"}
+    bounds : bool
+        See `table.ready`.
     """
     if temperature == 0:
-        return table.ready(prepared, log_weights, hard=True, compute_dtype=compute_dtype)
+        return table.ready(prepared, log_weights, True, compute_dtype, bounds=bounds)
     if temperature != 1:
         prepared = prepared._replace(
             factor=prepared.factor / math.sqrt(temperature),
             log_norm=prepared.log_norm / temperature,
         )
-    return table.ready(prepared, log_weights / temperature, compute_dtype=compute_dtype)
+    return table.ready(
+        prepared, log_weights / temperature, compute_dtype=compute_dtype, bounds=bounds
+    )
 
 
 def unit_of(temperature: float) -> float:

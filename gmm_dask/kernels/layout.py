@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -191,13 +191,19 @@ def full_components(
     bounds = projection(constants, means, factors) if bounded else None
     method = choose("full", D, bounds.directions.shape[1] if bounds else 0, compute)
     if not method.lists:
-        columns, rows = np.tril_indices(D)
+        columns, rows = triangle(D)
         packed = hstack(constants, means, HALF * factors[:, rows, columns])
         return method, {"parameters": packed}
     found = {"factors": panels(HALF * factors)}
     if bounds:
         found |= {"projection": bounds.directions, "bounds": bounds.parameters}
     return method, found
+
+
+@cache
+def triangle(n_columns: int) -> tuple[IntArray, IntArray]:
+    """Return `numpy.tril_indices`: where many small models are laid out, they take the longest."""
+    return np.tril_indices(n_columns)
 
 
 def hstack(constants: FloatArray, means: FloatArray, shapes: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ With hundreds of separated components all but a few of a row's densities are 0 t
 precision. Rows are put in the order of the component that they lie nearest to, their home, and
 met in runs of one home, against what bounds leave of the other components (`native.near`). What is
 skipped has a share below e^-30 = 9.4e-14 of the row for each component, so that the log density of
-a row is too small by at most `error_bound`: 9.4e-11 nats for a thousand components.
+a row is too small by at most `skipped_bound`: 9.4e-11 nats for a thousand components.
 
 Homes decide about time alone: any order of the rows gives the same sums but for rounding.
 """
@@ -55,12 +55,14 @@ class Near:
     homes: Homes
 
 
-def error_bound(n_components: int, n_columns: int, covariance_type: str = "full") -> float:
+def skipped_bound(n_components: int, n_columns: int, covariance_type: str = "full") -> float:
     """Return by how much E-steps may make the log density of a row too small, in nats.
 
     0 where no component is ever skipped: few components, or not of type full. Densities and
     responsibilities of rows are computed without skipping.
     """
+    if covariance_type != "full":
+        return 0.0
     method = choose(covariance_type, n_columns, 0, n_components=n_components)
     return float(n_components * np.exp(-SKIPPED)) if method.row == "near" else 0.0
 

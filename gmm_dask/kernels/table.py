@@ -20,7 +20,7 @@ from gmm_dask.kernels.layout import layout, nearest_layout
 from gmm_dask.kernels.methods import ROWS
 from gmm_dask.kernels.native.key import Key
 from gmm_dask.kernels.native.passes import scratch_size
-from gmm_dask.kernels.near import error_bound, near_of
+from gmm_dask.kernels.near import near_of, skipped_bound
 from gmm_dask.kernels.rows import Assignments
 from gmm_dask.kernels.single import KEPT_DOUBLE, kept_double, refuse_coarse, single_layout
 from gmm_dask.kernels.types import EStepSums, GaussianMoments, GaussianPrepared
@@ -35,6 +35,8 @@ def ready(
     log_weights: FloatArray,
     hard: bool = False,
     compute_dtype: str = "float64",
+    *,
+    bounds: bool = True,
 ) -> Ready:
     """Choose the kernel of a model and derive its constants, once per pass and process.
 
@@ -49,6 +51,9 @@ def ready(
         "float64"; or "float32" for tiles, densities and responsibilities in single precision,
         with sums in float64: 1.4 to 1.7 times as fast. Its error is bounded by
         `single.error_bound`; rows far from every component are computed in float64.
+    bounds : bool
+        Look for directions along which components can be dismissed unread; it takes longer than
+        all else that is done here. float64 only.
 
     Raises
     ------
@@ -64,11 +69,13 @@ def ready(
     if compute_dtype == "float32":
         refuse_coarse(prepared, log_weights)
     single = compute_dtype == "float32" and not kept_double(prepared)
-    near = None if hard or single else near_of(prepared, log_weights)
+    near = None if hard or single or not bounds else near_of(prepared, log_weights)
     if near is not None:
         base = layout(prepared, log_weights, bounded=False)
         return Ready(prepared, log_weights, base, near=near)
-    of_tiles = (single_layout if single else layout)(prepared, log_weights)
+    if single:
+        return Ready(prepared, log_weights, single_layout(prepared, log_weights), hard)
+    of_tiles = layout(prepared, log_weights, bounded=bounds)
     return Ready(prepared, log_weights, of_tiles, hard)
 
 
@@ -184,7 +191,7 @@ def describe(prepared: GaussianPrepared, compute_dtype: str = "float64") -> str:
 def describe_ready(model: Ready, compute_dtype: str = "float64") -> str:
     """Return the name of the row of the table that a model uses, for a record."""
     if model.near is not None:
-        bound = error_bound(*model.layout.means.shape)
+        bound = skipped_bound(*model.layout.means.shape)
         return f"near full, at most {bound:.1e} nats per row skipped"
     method = model.layout.method
     along = f", bounded along {method.projected} directions" if method.projected else ""

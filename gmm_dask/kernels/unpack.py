@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -38,10 +39,11 @@ def empty_sums(key: Key, model: Layout) -> dict[str, Any]:
 
 def add_lanes(sums: FloatArray) -> FloatArray:
     """Return the sums over the last axis of eight lanes, in a fixed order."""
-    while sums.shape[-1] > 1:
-        half = sums.shape[-1] // 2
-        sums = sums[..., :half] + sums[..., half:]
-    return sums[..., 0]
+    lanes = [sums[..., lane] for lane in range(sums.shape[-1])]
+    while len(lanes) > 1:  # lane by lane: loops over eight numbers each would cost more
+        half = len(lanes) // 2
+        lanes = [a + b for a, b in zip(lanes[:half], lanes[half:], strict=True)]
+    return lanes[0]
 
 
 def found_in(key: Key, form: str, sums: FloatArray) -> dict[str, FloatArray]:
@@ -51,16 +53,24 @@ def found_in(key: Key, form: str, sums: FloatArray) -> dict[str, FloatArray]:
 
 def of_lanes(key: Key, form: str, lanes: FloatArray) -> dict[str, FloatArray]:
     """Return what unrolled code has summed."""
-    D, sums = key.n_columns, add_lanes(lanes)
-    where = {pair: number for number, pair in enumerate(sums_of(form, D))}
-    found = {"count": sums[:, where[ONE, ONE]], "first": sums[:, [where[i, ONE] for i in range(D)]]}
+    sums = add_lanes(lanes)
+    return {
+        name: sums.take(places, axis=1) for name, places in _places(form, key.n_columns).items()
+    }
+
+
+@cache
+def _places(form: str, n_columns: int) -> dict[str, Any]:
+    """Return where unrolled code has which sum."""
+    D = range(n_columns)
+    where = {pair: number for number, pair in enumerate(sums_of(form, n_columns))}
+    found: dict[str, Any] = {"count": where[ONE, ONE], "first": [where[i, ONE] for i in D]}
     if form == "full":
-        both = [[where[min(i, j), max(i, j)] for j in range(D)] for i in range(D)]
-        found["second"] = sums[:, both]
+        found["second"] = np.array([[where[min(i, j), max(i, j)] for j in D] for i in D])
     elif form == "diag":
-        found["second"] = sums[:, [where[i, i] for i in range(D)]]
+        found["second"] = [where[i, i] for i in D]
     elif form == "spherical":
-        found["square"] = sums[:, where[ONE, SQUARE]]
+        found["square"] = where[ONE, SQUARE]
     return found
 
 
@@ -90,9 +100,17 @@ def moments_of(
         As made by `empty_sums` and filled by a pass; `scatter` of the whole block about the
         origin, for tied models alone.
     """
+    return moments_from(model, key, found_in(key, key.form, sums), scatter)
+
+
+def moments_from(
+    model: Layout, key: Key, found: dict[str, FloatArray], scatter: FloatArray
+) -> tuple[FloatArray, GaussianMoments]:
+    """Return counts and moments of a block from what `found_in` gives; see `moments_of`."""
     prepared = model.prepared
     K, D = prepared.means.shape
-    found = found_in(key, key.form, sums)
+    if key.form == prepared.covariance_type == "full" and len(model.alive) == K:
+        return found["count"], GaussianMoments(found["first"], found["second"])
     count, first = np.zeros(K), np.zeros((K, D))
     second = np.zeros(second_shape(prepared.covariance_type, K, D))
     count[model.alive] = found["count"]

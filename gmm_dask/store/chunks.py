@@ -39,9 +39,9 @@ def keys(array: zarr.Array[Any], every: int = 1) -> Iterator[str]:
 
     One by one: a hostile shape may claim more than can be listed.
     """
-    down, across = grid(array)
+    down, across = (*grid(array), 1)[:2]
     for index in range(0, down * across, every):
-        yield array.metadata.encode_chunk_key(divmod(index, across))
+        yield array.metadata.encode_chunk_key(divmod(index, across)[: array.ndim])
 
 
 def rows_of(array: zarr.Array[Any], key: str) -> tuple[int, int]:

@@ -51,13 +51,16 @@ def _remote(label: Label) -> Any:
     raise DataError(f"{label} cannot be opened: {reason}")
 
 
-def open_array(store: Any, label: Label, allow_missing: bool) -> zarr.Array[Any]:
+def open_array(
+    store: Any, label: Label, allow_missing: bool, *, vector: bool = False
+) -> zarr.Array[Any]:
     """Return the array of a store, found usable as rows.
 
     Raises
     ------
     DataError
-        If there is no array, or it is not two-dimensional and numeric.
+        If there is no array, or it is not numeric and two-dimensional (`vector`: or
+        one-dimensional).
     StoreError
         If the store cannot be reached.
     """
@@ -66,7 +69,7 @@ def open_array(store: Any, label: Label, allow_missing: bool) -> zarr.Array[Any]
         raise DataError(f"{label}: the metadata cannot be read: attributes are no JSON object")
     if not isinstance(node, zarr.Array):
         raise DataError(f"{label} is a group, not an array; set the key to one of: {_arrays(node)}")
-    check_array(node, str(label))
+    check_array(node, str(label), vector=vector)
     if isinstance(node.store, StrictStore):
         node.store.blosc = _ends_in_blosc(node)
     return node
@@ -109,22 +112,24 @@ def _arrays(group: zarr.Group) -> str:
     return ", ".join(names[:12]) or "(it holds no two-dimensional array)"
 
 
-def check_array(array: zarr.Array[Any], where: str) -> None:
+def check_array(array: zarr.Array[Any], where: str, *, vector: bool = False) -> None:
     """Raise DataError unless the array is two-dimensional, numeric, not empty, and readable.
 
     What it claims is judged here by its metadata alone: a hostile shape is refused before anything
     of that size is allocated.
     """
-    if array.ndim != 2:
+    if array.ndim != (1 if vector else 2):
+        wanted = "one number for each row (N,)" if vector else "rows and columns (N, D)"
         raise DataError(
-            f"{where} has shape {array.shape}; needed: two dimensions, rows and columns (N, D)"
+            f"{where} has shape {array.shape}; needed: {'one' if vector else 'two'} "
+            f"dimension{'' if vector else 's'}, {wanted}"
         )
     if array.dtype.name not in AS_FLOAT32 + AS_FLOAT64:
         raise DataError(
             f"{where} has dtype {array.dtype}; needed: real numbers "
             f"({', '.join(AS_FLOAT32 + AS_FLOAT64)})"
         )
-    if 0 in array.shape or array.shape[1] > MOST_COLUMNS:
+    if 0 in array.shape or math.prod(array.shape[1:]) > MOST_COLUMNS:
         raise DataError(
             f"{where} has shape {array.shape}; needed: at least one row and "
             f"1 to {MOST_COLUMNS} columns"
@@ -146,13 +151,13 @@ def _check_chunk(array: zarr.Array[Any], where: str) -> None:
     if bytes_needed > memory:
         raise DataError(
             f"{where} has chunks of {step}, {bytes_needed} bytes each in memory; this machine has "
-            f"{memory}. Write it again with smaller chunks, such as ({_rows(array)}, "
-            f"{array.shape[1]})"
+            f"{memory}. Write it again with smaller chunks, such as "
+            f"{(_rows(array), *array.shape[1:])}"
         )
 
 
 def _rows(array: zarr.Array[Any]) -> int:
-    return max(1, (64 << 20) // (array.shape[1] * array.dtype.itemsize))
+    return max(1, (64 << 20) // (math.prod(array.shape[1:]) * array.dtype.itemsize))
 
 
 def result_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:

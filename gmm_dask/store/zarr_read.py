@@ -72,7 +72,7 @@ def survey(array: zarr.Array[Any], label: Label, allow_missing: bool) -> dict[st
 
 def _fetch(array: zarr.Array[Any], lo: int, hi: int, label: Label) -> Values:
     try:
-        return np.asarray(array[lo:hi])
+        return np.asarray(array[lo:hi]).reshape(hi - lo, *(array.shape[1:] or (1,)))
     except MissingChunkError as error:
         problem: Exception = missing(array, error.args[0], label)
     except UnreadableChunkError as error:
@@ -100,7 +100,7 @@ def _damaged(array: zarr.Array[Any], lo: int, hi: int, label: Label, error: Exce
     """Return the error that a chunk does not decode; find which by reading them one by one."""
     for key, rows, columns in _objects(array, lo, hi):
         try:
-            array[rows, columns]
+            array[(rows, columns)[: array.ndim]]
         except Exception as cause:
             reason = f"{type(cause).__name__}: {label.scrub(cause)}"
             return DataError(
@@ -112,12 +112,12 @@ def _damaged(array: zarr.Array[Any], lo: int, hi: int, label: Label, error: Exce
 
 def _objects(array: zarr.Array[Any], lo: int, hi: int) -> Iterator[tuple[str, slice, slice]]:
     """Yield key, rows and columns of each stored object that rows lo to hi touch."""
-    height, width = array.shards or array.chunks
-    across = range(chunks.grid(array)[1])
+    height, width = (*(array.shards or array.chunks), 1)[:2]
+    across = range((*chunks.grid(array), 1)[1])
     for i, j in itertools.product(range(lo // height, (hi - 1) // height + 1), across):
         rows = slice(max(lo, i * height), min(hi, (i + 1) * height))
-        columns = slice(j * width, min((j + 1) * width, array.shape[1]))
-        yield array.metadata.encode_chunk_key((i, j)), rows, columns
+        columns = slice(j * width, min((j + 1) * width, (*array.shape, 1)[1]))
+        yield array.metadata.encode_chunk_key((i, j)[: array.ndim]), rows, columns
 
 
 def _check_inside_shards(

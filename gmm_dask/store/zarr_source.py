@@ -47,6 +47,8 @@ class ZarrSource:
     allow_missing_chunks : bool
         Take a chunk that is not stored as one full of the array's fill value. Zarr does not store
         such chunks unless told to, and a lost chunk looks the same: so the default is an error.
+    vector : bool
+        The array has one dimension, a number for each row, and is read as one column.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class ZarrSource:
     columns: tuple[str, ...] = ()
     storage_options: Mapping[str, Any] | None = field(default=None, hash=False)
     allow_missing_chunks: bool = False
+    vector: bool = False
     _store: Any = field(default=None, kw_only=True)
     _token: str = field(default_factory=lambda: uuid.uuid4().hex, init=False, compare=False)
     _shape: tuple[int, ...] = field(default=(), init=False, compare=False)
@@ -75,10 +78,11 @@ class ZarrSource:
         self._set("_stored", array.dtype.str)
         spool = _spool_attributes(array, self.label)
         self._set("_known", str(spool.get("source", "")))
-        names = tuple(self.columns or spool.get("columns", ())) or default_columns(array.shape[1])
-        if len(names) != array.shape[1]:
+        width = (*array.shape, 1)[1]
+        names = tuple(self.columns or spool.get("columns", ())) or default_columns(width)
+        if len(names) != width:
             raise DataError(
-                f"{self.label} has {array.shape[1]} columns, but {len(names)} names came: {names}"
+                f"{self.label} has {width} columns, but {len(names)} names came: {names}"
             )
         self._set("columns", names)
 
@@ -153,7 +157,7 @@ class ZarrSource:
 
     def _open(self) -> zarr.Array[Any]:
         store = self._store if self._store is not None else make_store(self.label)
-        array = open_array(store, self.label, self.allow_missing_chunks)
+        array = open_array(store, self.label, self.allow_missing_chunks, vector=self.vector)
         found = (tuple(array.shape), array.dtype.str)
         if self._shape and found != (self._shape, self._stored):
             raise SourceChangedError(
@@ -163,7 +167,9 @@ class ZarrSource:
         return array
 
 
-def from_array(array: zarr.Array[Any], columns: tuple[str, ...] = ()) -> ZarrSource:
+def from_array(
+    array: zarr.Array[Any], columns: tuple[str, ...] = (), *, vector: bool = False
+) -> ZarrSource:
     """Return the source of a zarr array that the user opened.
 
     A local or remote store travels to workers as its path; one in memory with its contents.
@@ -174,7 +180,7 @@ def from_array(array: zarr.Array[Any], columns: tuple[str, ...] = ()) -> ZarrSou
         If it does not hold real numbers in two dimensions.
     """
     store = array.store
-    return ZarrSource(_place(store), array.path or None, columns, _store=store)
+    return ZarrSource(_place(store), array.path or None, columns, vector=vector, _store=store)
 
 
 def _place(store: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report.console import candidates_table, summary_text
+from pipeline.report.console import candidates_table, summary_text, widths_text
 from pipeline.report.ranking import leading_columns, leading_pairs
 from pipeline.report.results import (
     CandidateRow,
@@ -27,6 +27,7 @@ from pipeline.report.results import (
     Results,
     Run,
     SourceFacts,
+    Widths,
 )
 from pipeline.report.sentences import chosen_sentence, warning_sentences
 
@@ -47,6 +48,7 @@ __all__ = [
     "Results",
     "Run",
     "SourceFacts",
+    "Widths",
     "candidates_table",
     "chosen_sentence",
     "leading_columns",
@@ -54,6 +56,7 @@ __all__ = [
     "render",
     "summary_text",
     "warning_sentences",
+    "widths_text",
 ]
 
 

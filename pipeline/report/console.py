@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.report.results import CandidateRow, Results
+from pipeline.report.widths import width_lines
 from pipeline.report.words import CRITERIA, covariance_words, criterion_words, name, plural
 
 # Scrucca et al. 2016, The R Journal 8:289, table 3.
@@ -89,7 +90,18 @@ def summary_text(results: Results) -> str:
     lines = [_RULE, title, _RULE, "", _model_line(results), ""]
     lines += _aligned([["log.likelihood", "n", "df", "BIC", "ICL"], _numbers(choice)])
     lines += [f"(BIC, ICL: smaller is better; chosen by {_chosen_by(results)})"]
-    return "\n".join([*lines, "", "Clustering table:", *_clustering(results)])
+    lines += ["", "Clustering table:", *_clustering(results)]
+    widths = widths_text(results)
+    return "\n".join([*lines, *(["", widths] if widths else [])])
+
+
+def widths_text(results: Results) -> str:
+    """Return the widths of the components with the errors taken off and with them, or nothing."""
+    lines = width_lines(results)
+    if not lines:
+        return ""
+    title = "Widths, the errors taken off (in brackets: of a fit that ignores them):"
+    return "\n".join([title, *_aligned(lines)])
 
 
 def _chosen_by(results: Results) -> str:

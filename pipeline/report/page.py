@@ -28,6 +28,7 @@ from pipeline.report.tables import (
     component_table,
     composition_table,
 )
+from pipeline.report.widths import width_table
 from pipeline.report.words import name
 
 MAX_COMPOSITIONS = 8
@@ -62,6 +63,7 @@ def page_text(results: Results) -> str:
         glance=glance(results),
         components=component_table(results),
         several=len(results.components) > 1,
+        widths=width_table(results),
         sections=_sections(results, others),
         provenance=provenance(results),
         config=config_text(results.run.config),

@@ -120,6 +120,29 @@ class Embedding:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Widths:
+    """What a fit finds that takes values with errors as exact.
+
+    Parameters
+    ----------
+    std : array of shape (n_components, n_columns)
+        Standard deviations in source units, of the components that those of the chosen mixture
+        became, in their order.
+    weights : array of shape (n_components,)
+    error : array of shape (n_columns,)
+        Root mean square error of each column; 0 where it has none.
+    log_likelihood_per_row : float
+    converged : bool
+    """
+
+    std: Array
+    weights: Array
+    error: Array
+    log_likelihood_per_row: float
+    converged: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Passes:
     """Time and work of each pass over the data.
 

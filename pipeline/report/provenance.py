@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gmm_dask import skipped_bound
 from pipeline.report.results import Results
 from pipeline.report.words import (
     CRITERIA,
@@ -72,7 +73,18 @@ def glance(results: Results) -> list[Fact]:
     labels = agreement(choice.stability, choice.stability_neighbours)
     if labels != NOTHING:
         facts.append(Fact("Labels agree", labels, "adjusted Rand index, 1: the same labels"))
-    return [*facts, *_ambiguous(results), Fact("Converged", _converged(results))]
+    facts += [*_ambiguous(results), *_skipped(results)]
+    return [*facts, Fact("Converged", _converged(results))]
+
+
+def _skipped(results: Results) -> list[Fact]:
+    """Return what passes may have left out of log densities, where components are many."""
+    choice, D = results.choice, len(results.components[0].mean) if results.components else 0
+    bound = skipped_bound(choice.n_components, D, choice.covariance_type) if D else 0.0
+    if not bound:
+        return []
+    note = "of a row's log density while fitting: components with shares below 1e-13 of the row"
+    return [Fact("Left out", f"at most {bound:.1e}", note)]
 
 
 def _ambiguous(results: Results) -> list[Fact]:

@@ -20,6 +20,7 @@ from pipeline.report.panels import (
     Line,
     Pair,
     Passes,
+    Widths,
 )
 from pipeline.report.parts import (
     Array,
@@ -54,6 +55,7 @@ __all__ = [
     "RowFact",
     "Run",
     "SourceFacts",
+    "Widths",
 ]
 
 FORMAT = "gmm-dask results"
@@ -93,6 +95,8 @@ class Results:
     compositions : tuple of Composition
     embedding : Embedding or None
     passes : Passes or None
+    widths : Widths or None
+        Of a fit that ignores the errors of the rows, where they have some.
     warnings : tuple of str
         Whole sentences, the most important first.
 
@@ -119,6 +123,7 @@ class Results:
     compositions: tuple[Composition, ...] = ()
     embedding: Embedding | None = None
     passes: Passes | None = None
+    widths: Widths | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -69,6 +69,11 @@ def _check_tables(results: Results) -> None:
     K = len(results.components)
     for table in results.compositions:
         _need(f"counts by {table.name[:60]!r}", table.counts, (K, len(table.categories)))
+    if results.widths is not None:
+        D = len(results.source.columns)
+        _need("std of the widths", results.widths.std, (K, D))
+        _need("weights of the widths", results.widths.weights, (K,))
+        _need("error of the widths", results.widths.error, (D,))
     space = results.embedding
     if space is not None:
         shape = (len(space.x_edges) - 1, len(space.y_edges) - 1)

@@ -17,6 +17,7 @@ from pipeline.run import lacking
 from pipeline.run import results as made
 from pipeline.run.fitting import Fitted
 from pipeline.run.groups import law_facts
+from pipeline.run.ignoring import errors_ignored
 from pipeline.sinks import sha256_of
 from pipeline.sinks.disk import LOCAL, write_atomic
 from pipeline.stages import figures as drawn
@@ -76,6 +77,7 @@ def build_results(
         log_density=Histogram(edges=edges, counts=sums.density),
         compositions=_compositions(fitted, engine, colour_by),
         passes=Passes(seconds=seconds, live_fits=live),
+        widths=errors_ignored(fitted, shown, engine),
         warnings=(*made.warnings_of(fitted), *lacking.lacking_warnings(fitted, shown)),
     )
 

@@ -21,7 +21,13 @@ from gmm_dask import (
     plan_for,
 )
 from pipeline.config import Config
-from pipeline.report import candidates_table, chosen_sentence, summary_text, warning_sentences
+from pipeline.report import (
+    candidates_table,
+    chosen_sentence,
+    summary_text,
+    warning_sentences,
+    widths_text,
+)
 from pipeline.run.diagnosing import Diagnosis, diagnose, subject_of, summary_of, write_diagnosis
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
@@ -139,6 +145,7 @@ def _report(
     return {
         "table": candidates_table(results).split("\n"),
         "sentence": chosen_sentence(results),
+        "widths": widths_text(results).split("\n"),
         "summary": summary_text(results),
         "warnings": list(warning_sentences(results)),
     }

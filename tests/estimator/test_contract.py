@@ -121,6 +121,7 @@ def test_clone_pickle_and_parameters():
         *("init_params", "weights_init", "means_init", "precisions_init", "random_state"),
         *("warm_start", "verbose", "verbose_interval", "missing", "compute_dtype"),
         *("weights", "frozen", "shared", "assignment", "circular", "background"),
+        "covariance_prior",
     }
     assert GaussianMixture().set_params(n_components=7).n_components == 7
     ours, theirs = GaussianMixture().get_params(), SklearnMixture().get_params()

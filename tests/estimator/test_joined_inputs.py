@@ -31,9 +31,8 @@ MODEL = {
 
 
 def stored(values: np.ndarray, chunks: int = 130) -> zarr.Array:
-    array = zarr.create_array(
-        {}, shape=values.shape, chunks=(chunks, values.shape[1]), dtype=values.dtype
-    )
+    cut = (chunks, *values.shape[1:])
+    array = zarr.create_array({}, shape=values.shape, chunks=cut, dtype=values.dtype)
     array[:] = values
     return array
 
@@ -56,6 +55,9 @@ CASES = {
     "zarr": (stored(HOLES), DIAG, WEIGHT),
     "zarr, stored noise": (stored(HOLES), stored(DIAG, 77), WEIGHT),
     "zarr, stored covariances": (stored(HOLES), stored(FULL.reshape(500, 9)), WEIGHT),
+    "zarr, stored weights": (stored(HOLES), stored(DIAG, 77), stored(WEIGHT, 60)),
+    "zarr, weights in a column": (stored(HOLES), DIAG, stored(WEIGHT[:, None])),
+    "memory, stored weights": (HOLES, DIAG, stored(WEIGHT)),
     "source": (ArraySource(HOLES), ArraySource(DIAG), WEIGHT),
     "pandas": (pd.DataFrame(HOLES), pd.DataFrame(DIAG), pd.Series(WEIGHT)),
     "memory, stored noise": (HOLES, stored(DIAG), WEIGHT),
@@ -159,9 +161,17 @@ def test_what_does_not_fit_is_refused_before_a_computation(name, method):
         getattr(MODEL["diag"], method)(rows, noise=noise)
 
 
-def test_stored_weights_are_refused_with_what_is_needed():
-    with pytest.raises(DataError, match="sample_weight of type Array came"):
-        GaussianMixture(2).fit(stored(X), sample_weight=stored(X[:, :1]))
+def test_stored_weights_are_one_number_a_row():
+    with pytest.raises(DataError, match="sample_weight has 2 columns; one number for each row"):
+        GaussianMixture(2).fit(stored(X), sample_weight=stored(X[:, :2]))
+    with pytest.raises(DataError, match="sample_weight has 400 rows, the values have 500"):
+        GaussianMixture(2).fit(stored(X), sample_weight=stored(WEIGHT[:400]))
+    with pytest.raises(DataError, match="stored sample_weight came for Dask data"):
+        GaussianMixture(2).fit(dask_array(X), sample_weight=stored(WEIGHT))
+    wrong = WEIGHT.copy()
+    wrong[321] = -1.0
+    with pytest.raises(DataError, match=r"row 321: sample_weight is -1\.0"):
+        GaussianMixture(2).fit(stored(X), sample_weight=stored(wrong))
 
 
 def test_frames_in_other_partitions_are_refused():

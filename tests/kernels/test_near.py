@@ -131,7 +131,7 @@ def test_many_separated_components_are_met_in_runs_within_the_bound(many):
     assert_same_sums(found, exact, prepared)
     rounding = 1e-13 * abs(float(exact.log_likelihood))
     skipped = float(exact.log_likelihood - found.log_likelihood)
-    assert abs(skipped) <= len(rows) * nearby.error_bound(300, 10) + rounding
+    assert abs(skipped) <= len(rows) * nearby.skipped_bound(300, 10) + rounding
 
 
 def test_what_is_skipped_stays_within_the_bound_where_many_are_near_it():
@@ -141,7 +141,7 @@ def test_what_is_skipped_stays_within_the_bound_where_many_are_near_it():
     exact = reference.e_step(prepared, log_weights, rows)
     skipped = float(exact.log_likelihood - found.log_likelihood)
     assert -1e-12 * abs(float(exact.log_likelihood)) <= skipped
-    assert skipped <= len(rows) * nearby.error_bound(200, 4) + 1e-13 * len(rows)
+    assert skipped <= len(rows) * nearby.skipped_bound(200, 4) + 1e-13 * len(rows)
 
 
 def test_bits_depend_on_rows_and_model_alone(many):

@@ -178,7 +178,9 @@ def test_a_process_opens_a_store_once(stored: Path, monkeypatch: pytest.MonkeyPa
     zarr_source._handles.clear()
     opened = []
     real = zarr_source.open_array
-    monkeypatch.setattr(zarr_source, "open_array", lambda *a: opened.append(a) or real(*a))
+    monkeypatch.setattr(
+        zarr_source, "open_array", lambda *a, **k: opened.append(a) or real(*a, **k)
+    )
     sources = [pickle.loads(recipe) for _ in range(8)]
     barrier = threading.Barrier(8)
     results: list[np.ndarray] = []

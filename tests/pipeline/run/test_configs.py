@@ -46,6 +46,15 @@ def test_gaia(place: Workplace, shared_data: Path) -> None:
     # what is true is on the whole nearer to the rest than what was measured with errors
     measured = kept.set_index("source_id").loc[labels["source_id"], "parallax"]
     assert labels["deconvolved_parallax"].std() < measured.std()
+    # and its widths are smaller than those of a fit that ignores the errors, by about these
+    stored = json.loads((folder / "results.json").read_text())
+    own = np.array([component["std"] for component in stored["components"]])
+    ignored, error = (np.array(stored["widths"][name]) for name in ("std", "error"))
+    rms = np.sqrt((kept[[f"{c}_error" for c in ("pmra", "pmdec", "parallax")]] ** 2).mean())
+    np.testing.assert_allclose(error, rms, rtol=1e-9)
+    weight = [component["weight"] for component in stored["components"]]
+    apart = weight @ (ignored**2 - own**2)
+    assert 0.5 * rms.iloc[2] ** 2 < apart[2] < 2.0 * rms.iloc[2] ** 2
     # a tenth of the stars, the same ones for every candidate
     assert manifest["chosen"]["held_out_error"] > 0
     best = max(manifest["candidates"], key=lambda row: row["held_out"])

@@ -121,6 +121,16 @@ def test_equal_errors_are_taken_off_the_width(place: Workplace) -> None:
     assert facts["Error of x"]["value"] == "1"
     width = np.sqrt(np.diagonal(total - C))[0]
     assert f"without the errors {width:.3f}"[:-1] in facts["Error of x"]["note"]
+    widths = place.results()["widths"]
+    # of a fit that ignores the errors: the covariance of the rows as they are
+    np.testing.assert_allclose(widths["std"][0], np.sqrt(np.diagonal(total)), rtol=1e-9)
+    np.testing.assert_allclose(widths["error"], [1.0, 0.5], rtol=1e-12)
+    assert widths["converged"]
+    page = (place.path / "runs" / "fit" / "report.html").read_text()
+    assert "Widths with the errors taken off, and with them" in page
+    shown = " ".join(place.manifest["widths"])
+    own, both = np.sqrt(np.diagonal(S)), np.sqrt(np.diagonal(total))
+    assert f"{own[0]:.2f} ({both[0]:.2f})" in shown
 
 
 @pytest.mark.parametrize("cache", ["auto", "spool"])
