@@ -171,12 +171,12 @@ def _begin(
         )
     chosen = not given or bool(grid.held.components)
     steps = rungs(grid, int(stats.n_rows), len(frame.shift)) if grid.race and chosen else ()
-    size = max([grid.sample_size, *(rung.rows for rung in steps)])
-    drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
-    sample = engine.fold(drawn, source).values
     wide, short = entrants(grid, int(stats.n_rows), len(frame.shift))
     if given or not is_plain(grid.rows) or not grid.shape.plain:
         short = ()
+    size = max([grid.sample_size, *(rung.rows for rung in (*steps, *short))])
+    drawn = Sample(size, len(source.columns), grid.seed, grid.rows)
+    sample = engine.fold(drawn, source).values
     if not (steps or short) and is_plain(grid.rows):
         return restarts(grid, Ground(frame, sample), given)
     with one_blas_thread():

@@ -125,6 +125,30 @@ def predict(
 
 
 @app.command()
+def diagnose(
+    target: Annotated[
+        list[str],
+        typer.Argument(help="A run (its folder or YAML); with --model: new rows, files or globs."),
+    ],
+    model: Annotated[str | None, typer.Option(help="A run whose model judges new rows.")] = None,
+    fail_on: Annotated[str | None, typer.Option(help="alarm or refit: then exit code 6.")] = None,
+    set_: Sets = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Say what a fit means; or, with --model, whether it still describes new rows."""
+
+    def work() -> Answer:
+        from pipeline.run import diagnose_run, drift_of
+
+        if model is None:
+            return diagnose_run(only_run(target, fail_on), set_ or [])
+        return drift_of(run_folder(model), target, set_ or [], fail_on)
+
+    finish(work, as_json, json_file)
+
+
+@app.command()
 def report(target: Target, as_json: Json = False, json_file: JsonFile = None) -> None:
     """Make the report again from stored results: no data, no cluster."""
 
@@ -170,6 +194,15 @@ def run_folder(target: str) -> str:
     from pipeline.config import load
 
     return str(load(target).run.dir)
+
+
+def only_run(targets: list[str], fail_on: str | None) -> str:
+    """Return the folder of the one run that `diagnose` is about."""
+    from gmm_dask import ConfigError
+
+    if len(targets) != 1 or fail_on is not None:
+        raise ConfigError("diagnose takes one run; to judge new rows, name its run by --model")
+    return run_folder(targets[0])
 
 
 def checked_requirement(require: str | None) -> str | None:

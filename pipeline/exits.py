@@ -2,7 +2,7 @@
 
 0 finished; 1 an unexpected fault; 2 configuration; 3 data; 4 cluster, memory or storage: repeating
 later may succeed; 5 the chosen fit did not converge, its model is written; 130 and 143 interrupted
-and terminated, resumable.
+and terminated, resumable; 6 an alarm that was asked for (``diagnose --fail-on``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 from gmm_dask import CheckpointError, ConfigError, DataError, FormatError, ResourceError
 
 FINISHED, FAULT, CONFIG, DATA, RESOURCE, NOT_CONVERGED = 0, 1, 2, 3, 4, 5
+ALARM = 6
 INTERRUPTED, TERMINATED = 130, 143
 # Disk full, quota, read-only, device or network file system gone, too many open files.
 MACHINE = (

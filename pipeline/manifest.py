@@ -34,7 +34,7 @@ KINDS: Mapping[type | tuple[type, ...], tuple[str, ...]] = {
 }
 # What a run writes into its folder; nothing else there is ever moved.
 WRITTEN = (
-    *("run.json", "events.jsonl", "model.zarr", "candidates.csv", "results.json"),
+    *("run.json", "events.jsonl", "model.zarr", "candidates.csv", "results.json", "diagnosis.json"),
     *("assignments", "report.html", "checkpoints", "scratch"),
 )
 

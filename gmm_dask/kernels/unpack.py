@@ -109,7 +109,8 @@ def moments_from(
     """Return counts and moments of a block from what `found_in` gives; see `moments_of`."""
     prepared = model.prepared
     K, D = prepared.means.shape
-    if key.form == prepared.covariance_type == "full" and len(model.alive) == K:
+    in_place = np.array_equal(model.alive, np.arange(K))  # runs have another order
+    if key.form == prepared.covariance_type == "full" and in_place:
         return found["count"], GaussianMoments(found["first"], found["second"])
     count, first = np.zeros(K), np.zeros((K, D))
     second = np.zeros(second_shape(prepared.covariance_type, K, D))

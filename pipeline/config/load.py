@@ -109,7 +109,7 @@ def _checked(document: Document) -> Config:
     problems += document.problems
     if problems or config is None:
         raise messages.refuse(document, problems)
-    return _substituted(not_yet.without_missing(config), document.name)
+    return _substituted(config, document.name)
 
 
 def _check_version(document: Document, version: Any) -> None:

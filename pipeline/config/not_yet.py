@@ -25,20 +25,10 @@ def _is(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _holds(word: str) -> Callable[[Any], bool]:
-    return lambda value: word in value
-
-
 LATER = (
     Later("cluster.type", _is("slurm", "pbs", "lsf"), "starting of workers through a batch queue"),
     Later("cluster.type", _is("kubernetes", "gateway"), "starting of workers in a cloud"),
-    Later("output.columns", _holds("outlier"), "column outlier"),
 )
-
-# A section that arrives later is off, although the schema gives it defaults.
-OF_DROPLETS = {"concentration"}
-"""What of the section `diagnose` is there: for droplets."""
-OFF = {"diagnose": "diagnosing of what a fit means"}
 
 
 def missing_features(config: Config) -> Iterator[Problem]:
@@ -48,19 +38,3 @@ def missing_features(config: Config) -> Iterator[Problem]:
         section = getattr(config, above[0]) if above else config
         if section is not False and asks(getattr(section, key)):
             yield Problem(tuple(path.split(".")), f"this version has no {what} yet; take it out")
-    for key, what in OFF.items():
-        section = getattr(config, key)
-        of_droplets = section is not False and section.concentration is not None
-        if section is False or (of_droplets and section.model_fields_set <= OF_DROPLETS):
-            continue
-        if key in config.model_fields_set:
-            sentence = f"this version has no {what} yet; take it out, or write {key}: false"
-            yield Problem((key,), sentence)
-
-
-def without_missing(config: Config) -> Config:
-    """Switch off the sections that this version cannot run."""
-    section = config.diagnose
-    if section is not False and section.concentration is not None:
-        return config
-    return config.model_copy(update=dict.fromkeys(OFF, False))

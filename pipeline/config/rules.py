@@ -82,6 +82,18 @@ def _reductions_and_true_values(config: Config) -> str | None:
     return None
 
 
+def _outliers(config: Config) -> str | None:
+    words = config.output.columns if config.output is not False else ()
+    if "outlier" not in words:
+        return None
+    if config.model.missing == "marginalize" or config.source.noise is not None:
+        return (
+            "outlier is by one density level for all rows; with missing values or errors each row "
+            "has a level of its own. Write log_density instead"
+        )
+    return None
+
+
 def _angles_and_steps(config: Config) -> str | None:
     angles = set(config.model.circular)
     for step in config.transform:
@@ -198,6 +210,7 @@ RULES = (
     Rule(("transform", "source.noise"), _noise_and_curves),
     Rule(("transform", "model.missing"), _holes_and_pca),
     Rule(("output.columns", "transform"), _reductions_and_true_values),
+    Rule(("output.columns", "model.missing", "source.noise"), _outliers),
     Rule(("transform", "model.circular"), _angles_and_steps),
     Rule(("transform", "model.components"), _droplets_and_steps),
     Rule(("model.background", "model.components"), _droplets_and_background),

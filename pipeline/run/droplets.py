@@ -29,6 +29,7 @@ def concentration_rows(config: Config, fitted: Fitted, engine: Engine) -> list[d
         (tuple(wells), tuple(config.source.columns or ())),
         partition_volume=section.concentration.partition_volume,
         dilution=section.concentration.dilution,
+        threshold=section.ambiguous,
     )
     return found.rows()
 

@@ -30,7 +30,7 @@ from pipeline.sources import Table, open_table
 
 Cache = Literal["memory", "stream"]
 # Passes that a run makes besides those of EM: first pass, sample, score, figures, labels.
-START_PASSES, END_PASSES = 4, 3
+START_PASSES, END_PASSES = 4, 3  # and one to diagnose
 
 
 def plan(config: Config) -> tuple[list[tuple[str, str]], dict[str, Any]]:
@@ -162,7 +162,7 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
             (
                 f"{facts['blocks']} of {facts['block_rows']:,} rows   "
                 f"tasks per pass {facts['tasks_per_pass']}   passes: {START_PASSES} to start, "
-                f"at most {config.model.max_iter:,} of EM, {END_PASSES} to score and write"
+                f"at most {config.model.max_iter:,} of EM, {_ending(config)}"
             ),
         ),
         (
@@ -181,6 +181,13 @@ def _lines(config: Config, table: Table, facts: dict[str, Any]) -> list[tuple[st
         ("output", str(Path(config.run.dir).absolute())),
     ]
     return lines
+
+
+def _ending(config: Config) -> str:
+    """Return the last passes in words."""
+    if config.diagnose is False:
+        return f"{END_PASSES} to score and write"
+    return f"{END_PASSES + 1} to score, diagnose and write"
 
 
 def _shape_lines(config: Config) -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ from pipeline.run.writing import losses, write_assignments
 from pipeline.schedulers import steadily
 from pipeline.sinks import OutputRecord, check_target, write_json_atomic
 from pipeline.sources import GroupedTable, Table, open_table
+from pipeline.stages.label import AMBIGUOUS
 
 
 def predict(
@@ -65,7 +66,7 @@ def predict(
     model, transform, columns = stored_model(path)
     output = config.output or OutputSection()
     with (
-        _opened(_without_limit(config, overrides), data, columns, out) as table,
+        opened_rows(without_limit(config, overrides), data, columns, out) as table,
         open_client(cluster_settings(config)) as client,
     ):
         section = config.cluster
@@ -85,6 +86,7 @@ def predict(
                 output.format,
                 out,
                 output.columns,
+                config.diagnose.ambiguous if config.diagnose else AMBIGUOUS,
             )
     facts = {"rows": result.n_rows, "written": now(), "command": command, "model": str(path)}
     facts |= losses(engine)
@@ -104,7 +106,7 @@ def _text(path: Path, table: Table, record: OutputRecord, out: Path) -> str:
     return "\n".join([*lines, f"{record.rows:,} rows written {out} ({written})"])
 
 
-def _without_limit(config: Config, overrides: Sequence[str]) -> Config:
+def without_limit(config: Config, overrides: Sequence[str]) -> Config:
     """Return a configuration that reads all rows, unless a limit is asked for here."""
     if any(override.startswith("source.limit=") for override in overrides):
         return config
@@ -128,7 +130,7 @@ def _group(config: Config) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(
+def opened_rows(
     config: Config, data: Sequence[str], columns: tuple[str, ...], out: Path
 ) -> Iterator[Table]:
     """Yield the new rows, while no other driver writes to `out`; delete what reading needed."""

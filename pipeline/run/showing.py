@@ -14,6 +14,7 @@ def ending_of(manifest: dict[str, Any], code: int) -> str:
     if manifest.get("sentence"):
         lines += ["", manifest["sentence"]]
     lines += [text for text in manifest.get("widths", []) if text]
+    lines += manifest.get("diagnosis", [])
     lines += [f"warning: {text}" for text in manifest.get("warnings", [])]
     for name, item in manifest.get("outputs", {}).items():
         note = f"   {item['note']}" if item.get("note") else ""

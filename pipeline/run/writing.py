@@ -7,7 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmm_dask import Candidate, DaskEngine, Engine, GaussianMixture, Mixture, RowLayout, plan_for
+import numpy as np
+
+from gmm_dask import (
+    Candidate,
+    DaskEngine,
+    Engine,
+    GaussianMixture,
+    Mixture,
+    Profile,
+    RowLayout,
+    density_levels,
+    plan_for,
+)
 from pipeline.config import Config
 from pipeline.report import (
     candidates_table,
@@ -16,6 +28,7 @@ from pipeline.report import (
     warning_sentences,
     widths_text,
 )
+from pipeline.run.diagnosing import Diagnosis, diagnose, subject_of, summary_of, write_diagnosis
 from pipeline.run.droplets import concentration_rows
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
@@ -27,12 +40,15 @@ from pipeline.run.write_back import output_columns, write_back
 from pipeline.sinks import Layout, OutputRecord, Sink, open_sink, part_rows_for, sha256_of
 from pipeline.sinks import write_candidates_csv as write_candidates
 from pipeline.sources import GroupedTable, Table
-from pipeline.stages.label import label_schema
+from pipeline.stages.label import AMBIGUOUS, OUTLIER, label_schema
 from pipeline.stages.label_block import LabelBlock, LabelResult, summarize
 from pipeline.stages.transform import Transform
 
 if TYPE_CHECKING:
     from pipeline.run.job import Job
+
+OUTLIERS = 1e-3
+"""Share of the model's own rows that the column outlier marks."""
 
 Outputs = dict[str, dict[str, Any]]
 
@@ -40,7 +56,12 @@ Outputs = dict[str, dict[str, Any]]
 def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any]:
     """Write everything of a fitted run; return the manifest's new entries."""
     config, folder = job.config, job.folder.path
-    outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr")}
+    diagnosis = None
+    if config.diagnose:
+        with in_source_terms(fitted.table):
+            diagnosis = diagnose(config.diagnose, subject_of(fitted, config), engine)
+    profile = diagnosis.profile if diagnosis else None
+    outputs: Outputs = {"model": write_model(config, fitted, folder / "model.zarr", profile)}
     outputs["candidates"] = _write_table(fitted, folder / "candidates.csv")
     if weights := weight_rows(fitted):
         outputs["weights"] = _written(weights, folder / "weights.csv")
@@ -60,10 +81,14 @@ def write_outputs(job: Job, fitted: Fitted, engine: DaskEngine) -> dict[str, Any
             config.output.format,
             Path(config.output.path),
             output_columns(config),
+            config.diagnose.ambiguous if config.diagnose else AMBIGUOUS,
         )
         outputs["assignments"] = _assignments_entry(record, fitted.table)
         changes["rows_written"] = result.n_rows
-    changes |= _report(job, fitted, engine, changes)
+    if diagnosis:
+        outputs["diagnosis"] = write_diagnosis(diagnosis, folder)
+        changes["diagnosis"] = summary_of(diagnosis)
+    changes |= _report(job, fitted, engine, changes, diagnosis)
     if record is not None and config.output and config.output.write_back:
         # last: in place it changes the file that everything before has read
         outputs["write_back"] = write_back(config, fitted, record, folder, engine)
@@ -102,12 +127,20 @@ def _kernels(candidates: Sequence[Candidate]) -> dict[str, list[str]]:
     }
 
 
-def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -> dict[str, Any]:
+def _report(
+    job: Job,
+    fitted: Fitted,
+    engine: Engine,
+    changes: dict[str, Any],
+    diagnosis: Diagnosis | None,
+) -> dict[str, Any]:
     """Return the table, sentence and warnings, after writing the report if it is wanted."""
     section = job.config.report
     manifest = job.folder.manifest | changes | job.times()
     wanted, colour_by = (section.features, section.colour_by) if section else (None, ())
     results = build_results(fitted, engine, manifest, job.seconds, wanted, tuple(colour_by))
+    if diagnosis:
+        results = replace(results, warnings=(*results.warnings, *diagnosis.warnings()))
     if section:
         umap = embedding_of(job.config, fitted, engine, job.folder.path / "scratch")
         results = replace(results, embedding=umap)
@@ -122,8 +155,10 @@ def _report(job: Job, fitted: Fitted, engine: Engine, changes: dict[str, Any]) -
     }
 
 
-def write_model(config: Config, fitted: Fitted, path: Path) -> dict[str, Any]:
-    """Write the chosen model with its transform; return its entry for the manifest."""
+def write_model(
+    config: Config, fitted: Fitted, path: Path, profile: Profile | None = None
+) -> dict[str, Any]:
+    """Write the chosen model with its transform and how its rows look to it, for drift."""
     names = fitted.transform.after
     table = fitted.table
     groups = table.groups.names if isinstance(table, GroupedTable) else None
@@ -134,6 +169,8 @@ def write_model(config: Config, fitted: Fitted, path: Path) -> dict[str, Any]:
         "log_likelihood_per_row": fitted.candidate.log_likelihood_per_row,
         "run": config.run.name,
     }
+    if profile is not None:
+        extra["profile"] = vars(profile)
     model.save(path, extra)
     return {"path": str(path.resolve()), "sha256": sha256_of(path)}
 
@@ -158,6 +195,7 @@ def write_assignments(
     format_: str,
     path: Path,
     columns: tuple[str, ...],
+    ambiguous: float = AMBIGUOUS,
 ) -> tuple[OutputRecord, LabelResult]:
     """Write the outputs of every row, by the workers, then put them in place in one step."""
     head = table.identity(0, 1)
@@ -168,7 +206,14 @@ def write_assignments(
     try:
         through = transform if transform.steps else None
         size = layout.part_rows
-        block = LabelBlock(mixture, table, sink, columns, size, through, rows, names)
+        level = -np.inf
+        if OUTLIER in columns:
+            level = float(density_levels(mixture, (OUTLIERS,)).log_density[0])
+        block = LabelBlock(
+            *(mixture, table, sink, columns, size, through, rows, names),
+            threshold=ambiguous,
+            level=level,
+        )
         with in_source_terms(table):
             result = summarize(engine.map(block, table))
         return sink.commit(result.parts), result

@@ -37,6 +37,8 @@ class Shares:
     largest, next_largest : (n,) float64
     rest : (n,) float64
         Sum of all but the largest: what ``1 - largest`` would be without cancellation.
+    threshold : float
+        Below this probability a label is ambiguous.
     """
 
     resp: FloatArray
@@ -45,6 +47,7 @@ class Shares:
     largest: FloatArray
     next_largest: FloatArray
     rest: FloatArray
+    threshold: float = AMBIGUOUS
 
     @property
     def probability(self) -> FloatArray:
@@ -53,11 +56,11 @@ class Shares:
 
     @property
     def ambiguous(self) -> npt.NDArray[np.bool_]:
-        """Whether the probability is below 0.9 (n,)."""
-        return self.probability < AMBIGUOUS
+        """Whether the probability is below the threshold (n,)."""
+        return self.probability < self.threshold
 
 
-def shares_of(resp: FloatArray) -> Shares:
+def shares_of(resp: FloatArray, threshold: float = AMBIGUOUS) -> Shares:
     """Return the responsibilities (n, K) taken apart."""
     row = np.arange(len(resp))
     label = resp.argmax(axis=1)
@@ -68,7 +71,7 @@ def shares_of(resp: FloatArray) -> Shares:
     single = resp.shape[1] == 1
     second = np.full_like(label, NO_LABEL) if single else others.argmax(axis=1)
     next_largest = np.zeros(len(resp)) if single else resp[row, second]
-    return Shares(resp, label, second, resp[row, label], next_largest, rest)
+    return Shares(resp, label, second, resp[row, label], next_largest, rest, threshold)
 
 
 def _entropy(shares: Shares) -> FloatArray:
@@ -90,6 +93,7 @@ _WORDS: Mapping[str, tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]] 
     "ambiguous": (pa.bool_(), lambda shares, _: shares.ambiguous),
 }
 
+OUTLIER = "outlier"
 WORDS = (*_WORDS, RESPONSIBILITIES, *EXPECTED)
 """What ``output.columns`` may ask for here."""
 
@@ -101,6 +105,8 @@ def outputs_of(
     blank: npt.NDArray[np.bool_] | None = None,
     expected: Mapping[str, FloatArray] | None = None,
     names: Sequence[str] = (),
+    outlier: npt.NDArray[np.bool_] | None = None,
+    threshold: float = AMBIGUOUS,
 ) -> dict[str, Array]:
     """Return the output columns of n rows, in the order asked for.
 
@@ -113,7 +119,8 @@ def outputs_of(
         Among `WORDS`: ``label`` (int32, 0 the largest component), ``probability`` (float64, of
         the label, its distance from 1 correct to the last bit of 1), ``log_density``, ``entropy``
         (nats), ``margin`` (probability of the label over that of the next), ``second_label``
-        (int32; -1 where K = 1), ``ambiguous`` (bool: probability below 0.9), and
+        (int32; -1 where K = 1), ``ambiguous`` (bool: probability below the threshold), ``outlier``
+        (bool: see `outlier`), and
         ``responsibilities``, which gives the K columns resp_0, resp_1, ...; ``deconvolved_mean``
         and ``imputed``, which give a column for each of the source.
     blank : (n,) bool, optional
@@ -123,13 +130,17 @@ def outputs_of(
         True values, where they are asked for.
     names : sequence of D str
         The columns of the source.
+    outlier : (n,) bool, optional
+        Which rows are, where that is asked for.
+    threshold : float
+        Of ``ambiguous``.
 
     Raises
     ------
     ConfigError
         If a word is not known.
     """
-    shares = shares_of(resp)
+    shares = shares_of(resp, threshold)
     outputs: dict[str, Array] = {}
     for word in columns:
         if word == RESPONSIBILITIES:
@@ -137,6 +148,8 @@ def outputs_of(
         elif word in EXPECTED:
             true = (expected or {})[word]
             outputs |= {name: true[:, j] for j, name in enumerate(_expected_names(word, names))}
+        elif word == OUTLIER and outlier is not None:
+            outputs[word] = _flagged(outlier, blank)
         else:
             outputs[word] = _flagged(_known(word)[1](shares, log_density), blank)
     return outputs
@@ -179,7 +192,8 @@ def label_schema(
             )
             fields += [pa.field(name, pa.float64(), nullable=False) for name in several]
         else:
-            fields.append(pa.field(word, _known(word)[0], nullable=False))
+            kind = pa.bool_() if word == OUTLIER else _known(word)[0]
+            fields.append(pa.field(word, kind, nullable=False))
     taken = sorted({field.name for field in fields} & set(identity.names))
     if taken:
         raise ConfigError(
@@ -201,6 +215,7 @@ def _expected_names(word: str, names: Sequence[str]) -> list[str]:
 def _known(word: str) -> tuple[pa.DataType, Callable[[Shares, FloatArray], Array]]:
     if word not in _WORDS:
         raise ConfigError(
-            f"output.columns: {word} is not written by this version; {', '.join(WORDS)} are"
+            f"output.columns: {word} is not written by this version; "
+            f"{', '.join((*WORDS, OUTLIER))} are"
         )
     return _WORDS[word]

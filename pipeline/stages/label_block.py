@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from gmm_dask import Block, DataError, Mixture, RowLayout
-from pipeline.stages.label import Array, outputs_of, shares_of
+from pipeline.stages.label import AMBIGUOUS, Array, outputs_of, shares_of
 from pipeline.stages.seen import EXPECTED, Seen, Sight
 from pipeline.stages.transform import Transform
 
@@ -52,7 +52,7 @@ class LabelResult:
     label_counts : tuple of K int
         Rows by label.
     ambiguous : int
-        Rows whose largest responsibility is below 0.9.
+        Rows whose largest responsibility is below the threshold.
     histogram : tuple of 50 int
         Rows by probability of the label, in equal bins from 0 to 1.
     """
@@ -89,6 +89,10 @@ class LabelBlock:
         The value columns of the source.
     name : str
         Tells the mixture apart in this process's cache; default its fingerprint.
+    threshold : float
+        Labels of a smaller probability are ambiguous.
+    level : float
+        Log density, in what the mixture sees, below which a row is an outlier.
     """
 
     mixture: Mixture
@@ -100,6 +104,8 @@ class LabelBlock:
     layout: RowLayout | None = None
     names: tuple[str, ...] = ()
     name: str = field(default="")
+    threshold: float = AMBIGUOUS
+    level: float = -np.inf
 
     def __post_init__(self) -> None:
         # found once by the driver: hashing parameters for every block would take longer than some
@@ -136,8 +142,11 @@ class LabelBlock:
         wanted = [word for word in self.columns if word in EXPECTED]
         true = {word: sight.expected(ready, seen, word) for word in wanted}
         resp, density = seen.resp, seen.log_density
-        outputs = outputs_of(resp, density, self.columns, seen.blank, true, self.names)
-        return outputs, _count(resp[~seen.blank], len(resp))
+        far = density - sight.volume(seen.values) < self.level
+        outputs = outputs_of(
+            resp, density, self.columns, seen.blank, true, self.names, far, self.threshold
+        )
+        return outputs, _count(resp[~seen.blank], len(resp), self.threshold)
 
     def _table(self, rows: Block, outputs: dict[str, Array]) -> pa.Table:
         identity = self.table.identity(rows.start, rows.start + len(rows))
@@ -180,9 +189,9 @@ def prepared(name: str, sight: Sight) -> Any:
     return made
 
 
-def _count(resp: Array, n_rows: int) -> LabelResult:
+def _count(resp: Array, n_rows: int, threshold: float) -> LabelResult:
     """Return the counts of rows with values, and the number of all."""
-    shares = shares_of(resp)
+    shares = shares_of(resp, threshold)
     labels = np.bincount(shares.label, minlength=resp.shape[1])
     histogram, _ = np.histogram(shares.probability, bins=BINS, range=(0.0, 1.0))
     ambiguous = int(shares.ambiguous.sum())

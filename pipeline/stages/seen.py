@@ -79,7 +79,7 @@ class Sight:
             inner = self._through(rows, start)
             log_density, resp = posterior_rows(self.mixture, prepared, inner, start)
             blank = np.zeros(len(rows), dtype=bool)
-            return Seen(rows, Observed(inner), log_density + self._volume(rows), resp, blank)
+            return Seen(rows, Observed(inner), log_density + self.volume(rows), resp, blank)
         layout = self.layout or RowLayout(rows.shape[1])
         taken = layout.split(rows)
         check_rows(taken, start, missing=layout.missing)
@@ -87,7 +87,7 @@ class Sight:
         observed = self.transform.observed(taken, start) if self.transform and steps else taken
         log_density, resp = prepared.posterior(observed)
         blank = np.isnan(taken.values).all(axis=1)
-        log_density = np.where(blank, np.nan, log_density + self._volume(taken.values))
+        log_density = np.where(blank, np.nan, log_density + self.volume(taken.values))
         return Seen(taken.values, observed, log_density, resp, blank)
 
     def expected(self, prepared: Any, seen: Seen, word: str) -> FloatArray:
@@ -113,7 +113,8 @@ class Sight:
     def _through(self, rows: npt.NDArray[Any], start: int) -> npt.NDArray[Any]:
         return rows if self.transform is None else self.transform.apply(rows, start)
 
-    def _volume(self, values: npt.NDArray[Any]) -> FloatArray:
+    def volume(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Return what the transform adds to the log density of rows (n, D) in source units."""
         if self.transform is None:
             return np.zeros(len(values))
         return self.transform.log_jacobian(values)

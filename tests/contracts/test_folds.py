@@ -13,6 +13,7 @@ from gmm_dask.blocks import ArraySource, Block
 from gmm_dask.engine.local import LocalEngine
 from gmm_dask.folds.assign import NearestCentre, RandomResp
 from gmm_dask.folds.candidates import Candidates
+from gmm_dask.folds.certainty import Certainty
 from gmm_dask.folds.columns import Columns
 from gmm_dask.folds.compare import Compare
 from gmm_dask.folds.confusion import Confusion
@@ -20,9 +21,11 @@ from gmm_dask.folds.e_step import EStep
 from gmm_dask.folds.farthest import Farthest
 from gmm_dask.folds.information import Information
 from gmm_dask.folds.overlap import Overlap
+from gmm_dask.folds.profile import Profiled
 from gmm_dask.folds.rows import RowShare
 from gmm_dask.folds.sample import Sample
 from gmm_dask.folds.score import Score
+from gmm_dask.folds.tails import Tails
 from gmm_dask.stats import batch
 from gmm_dask.tree import nbytes
 from tests.strategies import ask, close, clusters, frame_of, mixture_near, partitions
@@ -48,6 +51,12 @@ FOLDS = {
     "columns share": Columns(frame_of(X), SHARE),
     "sample": Sample(500, D, 3),
     "sample share": Sample(500, D, 3, SHARE),
+    "tails": Tails(MIXTURE, (-8.0, -12.0)),
+    "tails share": Tails(MIXTURE, (-8.0,), SHARE, pit_share=0.5),
+    "certainty": Certainty(MIXTURE),
+    "certainty share": Certainty(MIXTURE, 0.8, SHARE),
+    "profile": Profiled(MIXTURE, -6.0, -9.0, 3000, 3),
+    "profile share": Profiled(MIXTURE, -6.0, -9.0, 9000, 1, SHARE),
     "overlap": Overlap(MIXTURE),
     "overlap share": Overlap(OTHER, SHARE),
     "information": Information(MIXTURE),

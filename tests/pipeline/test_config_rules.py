@@ -31,9 +31,6 @@ def refusal(*overrides: str) -> str:
     [
         ("cluster.type=slurm", "no starting of workers through a batch queue yet"),
         ("cluster.type=gateway", "no starting of workers in a cloud yet"),
-        ("output.columns=[label, outlier]", "no column outlier yet"),
-        ("diagnose={tails: true}", "no diagnosing of what a fit means yet"),
-        ("diagnose={}", "no diagnosing of what a fit means yet"),
     ],
 )
 def test_what_comes_later_is_refused_in_one_sentence(override, said):

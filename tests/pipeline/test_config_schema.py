@@ -79,7 +79,12 @@ output:
   path: null
   write_back: null
 report: {title: null, features: null, colour_by: [], path: null}
-diagnose: false
+diagnose:
+  standard_errors: true
+  overlap: true
+  tails: true
+  ambiguous: 0.9
+  concentration: null
 sample: false
 """
 
@@ -122,7 +127,7 @@ def test_defaults_as_values():
     assert values.output.path == "runs/atlas/assignments"
     assert values.report is not False
     assert values.report.path == "runs/atlas/report.html"
-    assert values.diagnose is False
+    assert values.diagnose == DiagnoseSection()
 
 
 def test_diagnose_has_the_documented_defaults():

@@ -54,6 +54,7 @@ class Workplace:
             "model": {"n_components": "1..2", "n_init": 2, "tol": 1e-5},
             "cluster": {"type": "address", "address": self.scheduler, "timeout": "30s"},
             "report": False,
+            "diagnose": False,
         }
         (self.path / "fit.yaml").write_text(yaml.safe_dump({**whole, **sections}))
         return "fit.yaml"

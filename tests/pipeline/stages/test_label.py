@@ -126,10 +126,10 @@ def test_the_schema_says_what_is_given(n_components: int) -> None:
 
 def test_words_that_are_not_known_and_names_that_are_taken() -> None:
     identity = pa.schema([("label", pa.string())])
-    with pytest.raises(ConfigError, match=r"output\.columns: outlier is not written"):
-        outputs_of(np.ones((1, 1)), np.zeros(1), ["outlier"])
-    with pytest.raises(ConfigError, match=r"output\.columns: outlier is not written"):
-        label_schema(identity, ["outlier"], 2)
+    with pytest.raises(ConfigError, match=r"output\.columns: nonsense is not written"):
+        outputs_of(np.ones((1, 1)), np.zeros(1), ["nonsense"])
+    with pytest.raises(ConfigError, match=r"output\.columns: nonsense is not written"):
+        label_schema(identity, ["nonsense"], 2)
     with pytest.raises(ConfigError, match="label is also the name of an output"):
         label_schema(identity, ["label"], 2)
     assert label_schema(identity, ["probability"], 2).names == ["label", "probability"]
