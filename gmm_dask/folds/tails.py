@@ -29,7 +29,8 @@ from gmm_dask.folds.whitened import whitened
 from gmm_dask.kernels.reference import log_sum_exp
 from gmm_dask.marginals import Marginal
 from gmm_dask.mixture import Mixture
-from gmm_dask.observed import Observer, patterns, taken
+from gmm_dask.observed import Observer
+from gmm_dask.pieces import patterns, taken
 from gmm_dask.stats import Fold
 from gmm_dask.tree import add
 
