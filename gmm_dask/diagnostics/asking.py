@@ -73,8 +73,7 @@ def opened(model: Any, X: Any, sample_weight: Any, noise: Any) -> Iterator[Opene
     DataError
         They are not what the model was fitted on.
     """
-    data = model._ready(X)
-    parts = model._parts(sample_weight, noise, None)
+    data, parts = model._taken(X, sample_weight=sample_weight, noise=noise)
     engine, source = open_engine(joined_source(data, parts))
     with engine:
         layout = parts.layout._replace(compute_dtype="float64")
