@@ -28,6 +28,7 @@ from pipeline.report.tables import (
     component_table,
     composition_table,
 )
+from pipeline.report.tails import tails_block
 from pipeline.report.widths import width_table
 from pipeline.report.words import name
 
@@ -97,7 +98,7 @@ def _component_blocks(results: Results) -> tuple[Block, list[Block]]:
 
 def _sections(results: Results, components: list[Block]) -> list[Section]:
     choice = [*curve_blocks(results), starts_block(results), trace_block(results)]
-    rows = [probability_block(results), log_density_block(results)]
+    rows = [probability_block(results), tails_block(results), log_density_block(results)]
     tables = tuple(
         composition_table(results, table) for table in results.compositions[:MAX_COMPOSITIONS]
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from gmm_dask import FormatError
 from pipeline.report.codec import from_plain, to_plain
+from pipeline.report.meaning import Meaning
 from pipeline.report.panels import (
     Composition,
     Contour,
@@ -97,6 +98,8 @@ class Results:
     passes : Passes or None
     widths : Widths or None
         Of a fit that ignores the errors of the rows, where they have some.
+    meaning : Meaning or None
+        What a diagnosis found.
     warnings : tuple of str
         Whole sentences, the most important first.
 
@@ -124,6 +127,7 @@ class Results:
     embedding: Embedding | None = None
     passes: Passes | None = None
     widths: Widths | None = None
+    meaning: Meaning | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -45,10 +45,24 @@ def weights_block(results: Results) -> Block:
     )
     if K <= MANY_COMPONENTS:
         caption += " Black marks: the share of the rows that carry its label."
-    header = ("component", "weight", "rows")
-    rows = [(c.number, c.weight, c.rows) for c in components[:MAX_OVERLAP_ROWS]]
+        if results.meaning is not None and results.meaning.has_intervals:
+            caption += " Whiskers: 95 % intervals of the weights."
+    low, high = _intervals(results)
+    header = ("component", "weight", "rows", "weight_low", "weight_high")
+    rows = [
+        (c.number, c.weight, c.rows, float(a), float(b))
+        for c, a, b in zip(components[:MAX_OVERLAP_ROWS], low, high, strict=False)
+    ]
     link = csv_link("CSV", file_name(results.run.name, "weights"), header, rows)
     return Block("Weights", caption, finish(figure), (link,))
+
+
+def _intervals(results: Results) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the intervals of the weights, nan where there are none."""
+    if results.meaning is None:
+        none = np.full(len(results.components), np.nan)
+        return none, none
+    return results.meaning.weight_low, results.meaning.weight_high
 
 
 def _bars(axes: Axes, results: Results, weights: np.ndarray, labels: np.ndarray) -> None:
@@ -56,7 +70,12 @@ def _bars(axes: Axes, results: Results, weights: np.ndarray, labels: np.ndarray)
     colors = [color(component.number) for component in results.components]
     axes.barh(places, np.nan_to_num(weights), height=0.62, color=colors)
     axes.vlines(labels, places - 0.38, places + 0.38, color=INK, linewidth=1.4)
-    reach = np.maximum(np.nan_to_num(weights), labels)
+    low, high = _intervals(results)
+    some = np.isfinite(low) & np.isfinite(high)
+    axes.hlines(places[some], low[some], high[some], color=SOFT_INK, linewidth=1.2)
+    for ends in (low, high):
+        axes.vlines(ends[some], places[some] - 0.16, places[some] + 0.16, color=SOFT_INK)
+    reach = np.fmax(np.maximum(np.nan_to_num(weights), labels), high)
     for place, end, weight in zip(places, reach, weights, strict=True):
         text = "  " + share(float(weight)).replace("\u202f", " ")
         look = {"va": "center", "color": SOFT_INK, "fontsize": SIZE - 0.5}

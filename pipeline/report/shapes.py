@@ -28,6 +28,7 @@ def check_shapes(results: Results) -> None:
     _check_histograms(results)
     _check_pairs(results)
     _check_tables(results)
+    _check_meaning(results)
 
 
 def _check_components(results: Results) -> None:
@@ -37,6 +38,17 @@ def _check_components(results: Results) -> None:
         where = f"component {component.number}"
         _need(f"mean of {where}", component.mean, (D,))
         _need(f"std of {where}", component.std, (D,))
+
+
+def _check_meaning(results: Results) -> None:
+    meaning = results.meaning
+    if meaning is None:
+        return
+    for name in ("weight_low", "weight_high"):
+        _need(name, getattr(meaning, name), (len(results.components),))
+    if meaning.tails is not None:
+        for name in ("ratio", "low", "high"):
+            _need(f"{name} of tails", getattr(meaning.tails, name), meaning.tails.share.shape)
 
 
 def _check_histograms(results: Results) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gmm_dask import (
     ConfigError,
@@ -30,11 +32,14 @@ from gmm_dask import (
     resolvability_from,
 )
 from pipeline.config import DiagnoseSection
+from pipeline.report import Results
+from pipeline.report.meaning import Meaning, Tails
 from pipeline.run.fitting import Fitted
 from pipeline.run.layouts import layout_after
 from pipeline.sinks import sha256_of, write_json_atomic
 
 DIAGNOSIS = "diagnosis.json"
+TAIL_PARTS = ("share", "ratio", "low", "high")
 MOST_WORK = 1e13
 """Products that the information of all parameters may cost: rows times squared parameters."""
 
@@ -199,6 +204,36 @@ def _ambiguity(subject: Subject, threshold: float) -> tuple[Fold[Any, Any, Any],
 def _profile(subject: Subject) -> tuple[Fold[Any, Any, Any], Answer]:
     fold = profile_fold(subject.mixture, subject.source.n_rows, subject.rows)
     return fold, lambda answer: profiles_from(fold, answer)[0]
+
+
+def meaning_of(found: Diagnosis, n_components: int) -> Meaning:
+    """Return what a report draws of a diagnosis."""
+    errors, goodness = found.results.get("standard_errors"), found.results.get("tails")
+    none = np.full(n_components, np.nan)
+    shares = (goodness.densities or goodness.distances) if goodness else ()
+    parts = (
+        {name: np.array([getattr(s, name) for s in shares]) for name in TAIL_PARTS}
+        if shares
+        else None
+    )
+    return Meaning(
+        weight_low=errors.weights.low if errors else none,
+        weight_high=errors.weights.high if errors else none,
+        tails=Tails(**parts) if parts else None,
+    )
+
+
+def with_diagnosis(results: Results, found: Diagnosis) -> Results:
+    """Return the results of a report with what a diagnosis found."""
+    doubt = found.results.get("ambiguity")
+    if doubt is not None:
+        ambiguous = {"n_ambiguous": round(doubt.ambiguous), "ambiguous_below": doubt.threshold}
+        results = replace(results, **ambiguous)
+    return replace(
+        results,
+        meaning=meaning_of(found, len(results.components)),
+        warnings=(*results.warnings, *found.warnings()),
+    )
 
 
 def write_diagnosis(found: Diagnosis, folder: Path) -> dict[str, Any]:

@@ -28,7 +28,14 @@ from pipeline.report import (
     warning_sentences,
     widths_text,
 )
-from pipeline.run.diagnosing import Diagnosis, diagnose, subject_of, summary_of, write_diagnosis
+from pipeline.run.diagnosing import (
+    Diagnosis,
+    diagnose,
+    subject_of,
+    summary_of,
+    with_diagnosis,
+    write_diagnosis,
+)
 from pipeline.run.droplets import concentration_rows
 from pipeline.run.embedding import embedding_of
 from pipeline.run.fitting import Fitted, candidate_row
@@ -140,7 +147,7 @@ def _report(
     wanted, colour_by = (section.features, section.colour_by) if section else (None, ())
     results = build_results(fitted, engine, manifest, job.seconds, wanted, tuple(colour_by))
     if diagnosis:
-        results = replace(results, warnings=(*results.warnings, *diagnosis.warnings()))
+        results = with_diagnosis(results, diagnosis)
     if section:
         umap = embedding_of(job.config, fitted, engine, job.folder.path / "scratch")
         results = replace(results, embedding=umap)
