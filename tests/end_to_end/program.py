@@ -111,6 +111,7 @@ class Place:
             "checkpoint": {"every": "1 passes"},
             "cluster": {"n_workers": 1, "timeout": "60s"},
             "report": False,
+            "diagnose": False,
         }
         file = self.path / f"{name}.yaml"
         file.write_text(yaml.safe_dump({**whole, **sections}))

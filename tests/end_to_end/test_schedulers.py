@@ -20,7 +20,8 @@ def test_by_file_and_by_address_the_bits_are_those_of_a_local_cluster(
     """`undisturbed` went by the file; the tests of kills compare local clusters with it."""
     cluster: dict[str, Any] = {"type": "address", "address": servers.address}
     cluster |= {"wait_for_workers": 2, "timeout": "60s"}
-    config = place.config("address", cluster=cluster, report={"title": "By address"})
+    sections = {"report": {"title": "By address"}, "diagnose": {"ambiguous": 0.8}}
+    config = place.config("address", cluster=cluster, **sections)
     done = place.call("run", config, "--json", "--json-file", "out/result.json")
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
@@ -28,7 +29,8 @@ def test_by_file_and_by_address_the_bits_are_those_of_a_local_cluster(
     assert printed["exit_code"] == 0
     assert printed["status"] == "finished"
     assert printed["model_fingerprint"] == place.fingerprint("address") == undisturbed
-    assert set(printed["outputs"]) == {"model", "candidates", "assignments", "report"}
+    outputs = {"model", "candidates", "assignments", "report", "diagnosis"}
+    assert set(printed["outputs"]) == outputs
     assert place.manifest("address")["workers"]["workers"] == 2
     gate = place.call("status", "runs/address", "--require", "finished")
     assert gate.returncode == 0, gate.stdout

@@ -71,6 +71,7 @@ def write_config(path: Path, cluster: dict[str, Any], **sections: Any) -> str:
         "output": {"columns": ["label", "log_density"]},
         "cluster": cluster,
         "report": False,
+        "diagnose": False,
     }
     for name, section in sections.items():
         known = whole.get(name)
