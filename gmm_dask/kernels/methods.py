@@ -67,6 +67,8 @@ from typing import NamedTuple
 from gmm_dask.kernels.native.real import DOUBLE, REALS
 
 MANY = 10**9
+FEWEST = 160
+"""Components from which runs of rows pay."""
 
 
 class Row(NamedTuple):
@@ -86,7 +88,7 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("near", ("full",), 4, MANY, 64, 160, 3000),
+    Row("near", ("full",), 4, MANY, 64, FEWEST, 3000),
     Row("bounded", ("full",), 8, MANY, 256),
     Row("unrolled", ("full",), 1, 24, 128),
     Row("lists", ("full",), 25, MANY, 256),

@@ -24,7 +24,7 @@ from gmm_dask.kernels.call import Piece, call, key_of
 from gmm_dask.kernels.densities import log_prob
 from gmm_dask.kernels.homes import Homes, Places, homes_of
 from gmm_dask.kernels.layout import HALF, Layout, in_line, layout, padded
-from gmm_dask.kernels.methods import Method, choose
+from gmm_dask.kernels.methods import FEWEST, Method, choose
 from gmm_dask.kernels.native.multiply import panels
 from gmm_dask.kernels.native.near import SKIPPED
 from gmm_dask.kernels.native.values import LANES
@@ -61,7 +61,7 @@ def skipped_bound(n_components: int, n_columns: int, covariance_type: str = "ful
     0 where no component is ever skipped: few components, or not of type full. Densities and
     responsibilities of rows are computed without skipping.
     """
-    if covariance_type != "full":
+    if covariance_type != "full" or n_components < FEWEST:
         return 0.0
     method = choose(covariance_type, n_columns, 0, n_components=n_components)
     return float(n_components * np.exp(-SKIPPED)) if method.row == "near" else 0.0

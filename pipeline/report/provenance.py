@@ -79,7 +79,8 @@ def glance(results: Results) -> list[Fact]:
 
 def _skipped(results: Results) -> list[Fact]:
     """Return what passes may have left out of log densities, where components are many."""
-    choice, D = results.choice, len(results.components[0].mean) if results.components else 0
+    choice, source = results.choice, results.source
+    D = source.n_derived or len(source.columns)  # what the mixture sees
     bound = skipped_bound(choice.n_components, D, choice.covariance_type) if D else 0.0
     if not bound:
         return []

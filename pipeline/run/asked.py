@@ -86,6 +86,12 @@ def grid_of(config: Config, layout: RowLayout | None = None, names: tuple[str, .
     )
 
 
+def components_of(config: Config) -> tuple[int, ...]:
+    """Return the numbers of components that a configuration asks for, droplets counted out."""
+    ddpcr = config.model.components == "ddpcr"
+    return grid_of(config).n_components if ddpcr else config.model.n_components
+
+
 def checkpoint_of(config: Config, resume: str) -> CheckpointSettings:
     """Return where and how often fits are saved."""
     section = config.checkpoint

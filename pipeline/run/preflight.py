@@ -8,7 +8,7 @@ from typing import Any
 
 from gmm_dask import ConfigError, ResourceError
 from pipeline.config import Config
-from pipeline.run.asked import grid_of
+from pipeline.run.asked import components_of
 from pipeline.run.begun_with import earlier_model
 from pipeline.run.planning import columns_after, needs_of, refuse_too_large
 from pipeline.run.sampling import decoder_of
@@ -45,7 +45,7 @@ def check_outputs(config: Config, table: Table) -> None:
         source_of(config, table.described)
     identity = table.identity(0, 1).schema
     names = table.value_columns
-    most = max(grid_of(config).n_components) + (config.model.background != "none")
+    most = max(components_of(config)) + (config.model.background != "none")
     schema = label_schema(identity, output_columns(config), most, names)
     FORMATS[config.output.format].check(Layout(schema, table.n_rows, table.n_rows))
 
