@@ -65,7 +65,6 @@ def test_formats_that_cannot_be_told_or_mixed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"group": "well"}, r"source\.group: this version"),
         ({"limit": 0}, "at least 1 row"),
         ({"columns": []}, "at least one column"),
         ({"columns": ["a", "b", "a"]}, "a named more than once"),
