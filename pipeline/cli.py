@@ -49,7 +49,7 @@ def run(
 
     def work() -> Answer:
         from pipeline.manifest import summary
-        from pipeline.run import run as run_job
+        from pipeline.run.job import run as run_job
         from pipeline.run.showing import ending_of
 
         loaded = load_config(config, set_ or [])
@@ -66,7 +66,7 @@ def plan(
     """Say what a run would do: rows, fits, blocks, memory. Starts nothing."""
 
     def work() -> Answer:
-        from pipeline.run import plan as make_plan
+        from pipeline.run.planning import plan as make_plan
 
         lines, facts = make_plan(load_config(config, set_ or []))
         text = "\n".join(f"{name:<9} {value}" for name, value in lines)
@@ -98,7 +98,7 @@ def status(
     """Say how a run stands, by its files alone."""
 
     def work() -> Answer:
-        from pipeline.run import status as read_status
+        from pipeline.run.status import status as read_status
 
         return read_status(run_folder(target), checked_requirement(require))
 
@@ -117,7 +117,7 @@ def predict(
     """Label new rows with the model of a run."""
 
     def work() -> Answer:
-        from pipeline.run import predict as label_rows
+        from pipeline.run.predicting import predict as label_rows
 
         return label_rows(run_folder(target), data, out, set_ or [], command())
 
@@ -139,7 +139,7 @@ def diagnose(
     """Say what a fit means; or, with --model, whether it still describes new rows."""
 
     def work() -> Answer:
-        from pipeline.run import diagnose_run, drift_of
+        from pipeline.run.drifting import diagnose_run, drift_of
 
         if model is None:
             return diagnose_run(only_run(target, fail_on), set_ or [])
@@ -153,7 +153,7 @@ def report(target: Target, as_json: Json = False, json_file: JsonFile = None) ->
     """Make the report again from stored results: no data, no cluster."""
 
     def work() -> Answer:
-        from pipeline.run import rebuild_report
+        from pipeline.run.reporting import rebuild_report
 
         path = rebuild_report(run_folder(target))
         return 0, f"report      {path}", {"report": str(path)}

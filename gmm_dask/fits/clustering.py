@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from gmm_dask.blocks import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 
 def kmeans_centres(
@@ -65,6 +67,10 @@ def _kmeans(
     seed: int,
     max_iter: int = 300,
 ) -> KMeans:
+    # scikit-learn takes a second to import: only where it is used
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     model = KMeans(n_clusters, init="k-means++", n_init=1, max_iter=max_iter, random_state=seed)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
@@ -81,6 +87,8 @@ def plusplus_centres(
     ----------
     Arthur and Vassilvitskii 2007, SODA.
     """
+    from sklearn.cluster import kmeans_plusplus
+
     _, chosen = kmeans_plusplus(points @ metric, n_clusters, random_state=seed)
     rows: FloatArray = points[chosen]
     return rows

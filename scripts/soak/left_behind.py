@@ -17,7 +17,7 @@ from gmm_dask.state import CODEC
 from gmm_dask.store.files import LOCAL
 from gmm_dask.store.marker import parse
 from gmm_dask.store.trees import get_files
-from pipeline.run import status
+from pipeline.run.status import status
 
 UNREADABLE, HALF = "unreadable checkpoints", "half-written outputs"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from scripts.coverage.study import CASES, coverage
 
 
+@pytest.mark.slow
 def test_intervals_of_resolved_components_hold_the_truth():
     """40 sets: of 95 % intervals at least 31 of 40 hold the truth, each with probability 1 - 2e-4.
 

@@ -208,6 +208,7 @@ def test_single_precision_stays_single():
         a.fit(rows, noise=np.where(np.arange(400)[:, None] == 1, 1e60, DIAG))
 
 
+@pytest.mark.slow
 def test_grids_choose_with_holes_and_noise():
     words = {"missing": "marginalize", "noise": DIAG, "random_state": 0}
     grid = fit_many(HOLES, [1, 2, 3], ["full", "diag"], **words)

@@ -158,6 +158,7 @@ def test_a_law_that_does_not_take_a_k_is_refused_before_any_pass():
         GaussianMixture(2, weights="often").fit(x)
 
 
+@pytest.mark.slow
 def test_copies_begin_at_the_lowest_whatever_the_start():
     """A swapped labelling is an optimum of its own, and much worse: lambda would count downwards.
 

@@ -77,6 +77,7 @@ def test_waiting_times(shared_data):
     np.testing.assert_allclose(np.sqrt(model.covariances_[:, 0, 0]), [5.868, 5.871], atol=1.5e-3)
 
 
+@pytest.mark.slow
 def test_bic_chooses_what_mclust_chooses(shared_data):
     X = table(shared_data, "faithful.csv")
     words = {"n_init": 3, "tol": 1e-5, "max_iter": 2000, "random_state": 0}

@@ -25,7 +25,7 @@ def ask_all(*words: str, commands: tuple[str, ...] = ("validate", "plan")) -> No
     assert not Path("runs").exists()
 
 
-@malformed(120, raw=configs.bad_files())
+@malformed(80, raw=configs.bad_files())
 def test_files_that_are_no_configuration(raw: bytes) -> None:
     with folder():
         Path("rows.csv").write_text(configs.ROWS)
@@ -33,7 +33,7 @@ def test_files_that_are_no_configuration(raw: bytes) -> None:
         ask_all("c.yaml")
 
 
-@malformed(150, whole=configs.bad_settings())
+@malformed(80, whole=configs.bad_settings())
 def test_settings_that_mean_nothing(whole: dict[str, Any]) -> None:
     with folder():
         Path("rows.csv").write_text(configs.ROWS)

@@ -9,46 +9,46 @@ from tests.faults.bad.case import Case
 from tests.faults.bad.malformed import malformed
 
 
-@malformed(40, case=tables.odd_types())
+@malformed(34, case=tables.odd_types())
 def test_columns_that_are_no_numbers(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(20, case=tables.large_integers())
+@malformed(17, case=tables.large_integers())
 def test_columns_of_large_integers(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(40, case=tables.names())
+@malformed(34, case=tables.names())
 def test_names_that_are_not_there(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(50, case=tables.filters())
+@malformed(42, case=tables.filters())
 def test_filters_that_cannot_be_read(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=tables.differing())
+@malformed(25, case=tables.differing())
 def test_files_that_differ(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=tables.empty_tables())
+@malformed(25, case=tables.empty_tables())
 def test_tables_without_anything_to_fit(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(50, case=tables.texts())
+@malformed(42, case=tables.texts())
 def test_texts_that_are_no_tables(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(50, case=tables.random_texts())
+@malformed(42, case=tables.random_texts())
 def test_random_texts(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)
 
 
-@malformed(30, case=tables.changed_cells())
+@malformed(25, case=tables.changed_cells())
 def test_cells_that_are_no_numbers(cluster: dict[str, Any], case: Case) -> None:
     case.attempt(cluster)

@@ -143,6 +143,7 @@ def test_quickstart(place: Workplace) -> None:
     assert model.means_.shape[1] == 10
 
 
+@pytest.mark.slow
 def test_new_digits(place: Workplace) -> None:
     """Digits drawn from the mixture of a latent space look like digits to their neighbours."""
     from sklearn.datasets import load_digits

@@ -55,6 +55,7 @@ def test_three_squares_are_found(place: Workplace) -> None:
     assert place.call("report", "runs/fit").code == 0
 
 
+@pytest.mark.slow
 def test_stability_lets_every_restart_run_to_its_end(place: Workplace) -> None:
     """Other criteria let losers go; so a run by BIC cannot be judged by stability afterwards."""
     write_squares(place)

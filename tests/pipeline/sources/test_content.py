@@ -94,6 +94,7 @@ def test_of_a_large_file_ends_and_pieces_count(tmp_path: Path) -> None:
     assert identity(path) != before
 
 
+@pytest.mark.slow
 def test_a_parquet_footer_counts_wherever_the_pieces_fall(tmp_path: Path) -> None:
     """One value more than all others, in one row group of many: its statistics tell."""
     rows = np.zeros((800_000, 1))
