@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 # HYPOTHESIS_PROFILE=search pytest tests/...
 settings.register_profile("same", derandomize=True, database=None)
 settings.register_profile("search", derandomize=False)
+# A shell without a terminal starts what runs in the background deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
