@@ -30,8 +30,10 @@ KINDS: Mapping[type | tuple[type, ...], tuple[str, ...]] = {
     int: ("exit_code", "attempt", "rows", "passes"),
     (int, float): ("seconds",),
     dict: ("config", "identity", "versions", "rests_on", "workers", "source", "outputs"),
-    list: ("warnings", "table", "candidates", "widths"),
+    list: ("warnings", "table", "candidates", "widths", "diagnosis"),
 }
+PRINTED = ("table", "widths", "diagnosis", "warnings")
+"""Lists of lines for the terminal."""
 # What a run writes into its folder; nothing else there is ever moved.
 WRITTEN = (
     *("run.json", "events.jsonl", "model.zarr", "candidates.csv", "results.json", "diagnosis.json"),
@@ -174,6 +176,10 @@ def _wrong(manifest: Mapping[str, Any]) -> str:
                 return f"{key} is {value!r:.60}"
     if "status" in manifest and manifest["status"] not in STATES:
         return f"status is {manifest['status']!r:.60}"
+    for key in PRINTED:
+        other = [line for line in manifest.get(key) or () if not isinstance(line, str)]
+        if other:
+            return f"{key} holds {other[0]!r:.60}, no line of text"
     for name, item in (manifest.get("outputs") or {}).items():
         if not isinstance(item, dict) or not isinstance(item.get("path"), str):
             return f"the output {name} has no path"
