@@ -12,8 +12,7 @@ from gmm_dask.families.product import Product
 from gmm_dask.kernels.types import EStepSums
 from gmm_dask.mixture import Mixture
 from gmm_dask.observed import Observer
-from gmm_dask.observed_angles import ProductObserver, by_group, tiles, with_values
-from gmm_dask.tree import add
+from gmm_dask.observed_angles import ProductObserver, TiledObserver, by_group
 
 
 def observer_of(mixture: Mixture) -> Observer:
@@ -25,7 +24,7 @@ def observer_of(mixture: Mixture) -> Observer:
     return Observer(mixture)
 
 
-class BackgroundObserver(Observer):
+class BackgroundObserver(TiledObserver):
     """Measures rows before a uniform background.
 
     The background takes its share of each row, and the components behind it see the rows with
@@ -44,15 +43,6 @@ class BackgroundObserver(Observer):
         self.inner = observer_of(
             replace(mixture, family=family.inner, weights=mixture.weights[:, :-1])
         )
-
-    def e_step(self, rows: Observed) -> EStepSums:
-        """Return the E-step sums of rows, tile by tile; those without any value add nothing."""
-        total = self._zero()
-        if rows.group is not None:
-            total = total._replace(count=np.zeros(self.mixture.weights.shape))
-        for tile in tiles(with_values(rows)):
-            total = add(total, self._tile(tile))
-        return total
 
     def _tile(self, rows: Observed) -> EStepSums:
         log_norm, of_inner, of_background, _ = self._shares(rows)

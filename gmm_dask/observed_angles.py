@@ -32,7 +32,24 @@ class Pattern(NamedTuple):
     """In the Gaussian columns that they have."""
 
 
-class ProductObserver(Observer):
+class TiledObserver(Observer):
+    """Measures rows tile by tile: what it holds of each row does not grow with a block."""
+
+    def e_step(self, rows: Observed) -> EStepSums:
+        """Return the E-step sums of rows, tile by tile; those without any value add nothing."""
+        total = self._zero()
+        if rows.group is not None:
+            total = total._replace(count=np.zeros(self.mixture.weights.shape))
+        for tile in tiles(with_values(rows)):
+            total = add(total, self._tile(tile))
+        return total
+
+    def _tile(self, rows: Observed) -> EStepSums:
+        """Return the sums of some rows, each with a value at least."""
+        return super().e_step(rows)
+
+
+class ProductObserver(TiledObserver):
     """Measures rows with angles: responsibilities of all columns, then moments of each kind.
 
     Parameters
@@ -53,15 +70,6 @@ class ProductObserver(Observer):
         )
         self.lines = Observer(lines)
         self.directions, self.kappa = family.of_angles(mixture.params)  # type: ignore[arg-type]
-
-    def e_step(self, rows: Observed) -> EStepSums:
-        """Return the E-step sums of rows, tile by tile; those without any value add nothing."""
-        total = self._zero()
-        if rows.group is not None:
-            total = total._replace(count=np.zeros(self.mixture.weights.shape))
-        for tile in tiles(with_values(rows)):
-            total = add(total, self._tile(tile))
-        return total
 
     def _tile(self, rows: Observed) -> EStepSums:
         log_norm, resp = self.posterior(rows)
