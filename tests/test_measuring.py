@@ -223,3 +223,13 @@ def test_turning_and_unit_change_nothing():
     ahead = (24.0 * other.means[:, 3] - mixture.means[:, 3]) % 24.0
     np.testing.assert_allclose(ahead, 5.0, rtol=1e-9)
     assert ((other.means[:, 3] >= 0) & (other.means[:, 3] < 1)).all()
+
+
+@pytest.mark.parametrize("words", [{}, {"background": "uniform"}])
+def test_all_tiles_count(words, monkeypatch):
+    """Rows of many tiles give the sums of one tile: no tile is left out."""
+    mixture, X = product(**words)
+    rows, observer = Observed(X), observer_of(mixture)
+    whole = observer.e_step(rows)
+    monkeypatch.setattr("gmm_dask.observed_angles.TILE", 37)
+    close(observer.e_step(rows), whole, 1e-11)

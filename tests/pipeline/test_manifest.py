@@ -66,6 +66,16 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str, message: str)
         read_manifest(path)
 
 
+@pytest.mark.parametrize("key", ["table", "widths", "diagnosis", "warnings"])
+def test_lines_for_the_terminal_are_text(tmp_path: Path, key: str) -> None:
+    """Whoever makes up a manifest can write its checksum."""
+    made: dict[str, Any] = {"version": 1, key: ["a line", ["no line"]]}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**made, "sha256": checksum(made)}))
+    with pytest.raises(FormatError, match=f"{key} holds"):
+        read_manifest(path)
+
+
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with path.open("wb") as file:
